@@ -1,0 +1,3 @@
+module goldsmith
+
+go 1.26
