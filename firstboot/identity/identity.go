@@ -12,7 +12,7 @@ const ImprintFormat = 1
 
 // Where both programs find each other's files on the clone, below its root.
 const (
-	StateDir    = "/var/lib/goldsmith"         // 0700, all files in it 0600
+	StateDir    = "/var/lib/goldsmith"          // 0700, all files in it 0600
 	ImprintFile = "/etc/goldsmith/imprint.json" // written by bake and adopt, never by firstboot
 	ClaimFile   = "/etc/goldsmith/identity.json"
 	ReportFile  = StateDir + "/report.json"
