@@ -1,0 +1,64 @@
+// Command goldsmith is the bench: it bakes, seals, proves, clones and finds golden images.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"goldsmith/firstboot/report"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(int(code))
+}
+
+// run is the whole program without the process around it.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) report.Code {
+	app := newApp()
+	app.Reader, app.Writer, app.ErrWriter = stdin, stdout, stderr
+	err := app.RunContext(ctx, args)
+	if err != nil {
+		fmt.Fprint(stderr, report.Explain("goldsmith", err))
+	}
+	return report.CodeOf(err)
+}
+
+// newApp lists the commands in the order of the road: make, look, multiply, find, remove.
+func newApp() *cli.App {
+	return &cli.App{
+		Name:                 "goldsmith",
+		Usage:                "bake a VM image with a cloud inside that can be cloned into one VLAN",
+		Version:              version(),
+		HideHelpCommand:      true,
+		EnableBashCompletion: true,
+		ExitErrHandler:       func(*cli.Context, error) {}, // run prints and maps errors, once
+		OnUsageError:         usageError,
+		Commands:             commands(),
+	}
+}
+
+// commands is the list of all commands; each lives in a file of its own.
+func commands() []*cli.Command {
+	list := []*cli.Command{}
+	for _, c := range list {
+		c.OnUsageError = usageError
+		for _, sub := range c.Subcommands {
+			sub.OnUsageError = usageError
+		}
+	}
+	return list
+}
+
+// usageError turns what the flag parser says into bad input with a hint.
+func usageError(c *cli.Context, err error, _ bool) error {
+	return report.Faultf(report.Usage, "%w", err).WithHint("%s --help", c.App.HelpName)
+}
