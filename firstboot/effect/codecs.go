@@ -1,0 +1,17 @@
+package effect
+
+import (
+	"goldsmith/firstboot/plan"
+	"goldsmith/firstboot/text"
+)
+
+// codecs are the file formats by the name that a change's kind carries.
+var codecs = byName()
+
+func byName(list ...text.Codec) map[plan.Kind]text.Codec {
+	m := map[plan.Kind]text.Codec{}
+	for _, c := range list {
+		m[plan.Kind(c.Name)] = c
+	}
+	return m
+}
