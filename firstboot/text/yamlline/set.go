@@ -12,7 +12,9 @@ import (
 // set changes one scalar. A key of the first level that is absent is added below its commented-out line, else at the end;
 // a nested one is [text.ErrNoKey].
 func set(data []byte, key, value string) ([]byte, error) {
-	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' || r == 0x85 || r == 0x2028 || r == 0x2029 }) {
+	if strings.ContainsFunc(value, func(r rune) bool {
+		return r < ' ' || r == 0x7f || r == '\uFFFD' || r == 0x85 || r == 0x2028 || r == 0x2029
+	}) {
 		return nil, fmt.Errorf("cannot write %s: the value %q does not fit on one line of YAML", key, value)
 	}
 	key = clean(key)
