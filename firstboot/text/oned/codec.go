@@ -1,6 +1,11 @@
 package oned
 
-import "goldsmith/firstboot/text"
+import (
+	"bytes"
+	"fmt"
+
+	"goldsmith/firstboot/text"
+)
 
 // Codec is the view of a template file as keys and values. List leaves out what oned never reads: a second pair of the
 // same name in one vector.
@@ -15,9 +20,34 @@ func Codec() text.Codec {
 			return f.Get(key)
 		},
 		Set:    Set,
-		Delete: Delete,
+		Delete: deleteKey,
 		List:   list,
 	}
+}
+
+// deleteKey is [Delete] for what can be removed without giving another value a new key: no attribute among several.
+func deleteKey(data []byte, keyText string) ([]byte, error) {
+	f, k, err := parseBoth(data, keyText)
+	if err != nil {
+		return nil, err
+	}
+	i := f.find(k)
+	if i < 0 {
+		return bytes.Clone(data), nil
+	}
+	a := f.Attrs[i]
+	if err := k.fits(a); err != nil {
+		return nil, err
+	}
+	if k.pair != "" && a.index(k.pair) < 0 {
+		return bytes.Clone(data), nil
+	}
+	if len(f.Named(k.name)) > 1 {
+		if k.member == "" || k.pair == "" || k.pair == k.member || k.pair == "NAME" || len(a.Pairs) == 1 {
+			return nil, fmt.Errorf("cannot delete %s: there are several %s", keyText, k.name)
+		}
+	}
+	return Delete(data, keyText)
 }
 
 func list(data []byte) ([]text.Entry, error) {

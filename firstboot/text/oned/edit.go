@@ -11,7 +11,7 @@ import (
 
 // Set returns data with key set to value. A single attribute that is absent is added below its commented-out line, else at
 // the end; a pair is added behind the last one of its vector; a vector that is absent is made only for a key without
-// selector. Anything else that is absent is [text.ErrNoKey].
+// selector. Anything else that is absent is [text.ErrNoKey]. The NAME of one vector among several stays: it is part of keys.
 func Set(data []byte, keyText, value string) ([]byte, error) {
 	f, k, err := parseBoth(data, keyText)
 	if err != nil {
@@ -24,6 +24,12 @@ func Set(data []byte, keyText, value string) ([]byte, error) {
 	a := f.Attrs[i]
 	if err := k.fits(a); err != nil {
 		return nil, err
+	}
+	if now, ok := a.Get(k.pair); ok && now == value {
+		return bytes.Clone(data), nil
+	}
+	if k.pair != "" && (k.pair == k.member || k.pair == "NAME" && len(f.Named(a.Name)) > 1) {
+		return nil, fmt.Errorf("cannot set %s: it is what tells this %s from the others", keyText, a.Name)
 	}
 	want := clone(f.Attrs)
 	if k.pair == "" {
@@ -167,8 +173,8 @@ func (f *File) insert(a Attr) ([]byte, error) {
 	if last >= 0 && len(a.Pairs) > 1 {
 		text = "\n" + text
 	}
-	if at > 0 && f.src[at-1] != '\n' {
-		text = "\n" + text
+	if at > 0 && f.src[at-1] != '\n' { // a file that lacks its last newline goes on doing so
+		text = "\n" + strings.TrimSuffix(text, "\n")
 	}
 	return f.splice(slices.Insert(clone(f.Attrs), where, a), cut{at, at, text})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"goldsmith/firstboot/text"
+	"goldsmith/firstboot/text/texttest"
 )
 
 // stock returns every stock file of testdata by its path below it.
@@ -135,7 +136,7 @@ func TestCodecLaws(t *testing.T) {
 			t.Fatal(err)
 		}
 		if strings.HasSuffix(name, "oned.conf") {
-			entries = append(entries[:40:40], entries[len(entries)-40:]...)
+			entries = append(entries[:15:15], entries[len(entries)-15:]...)
 		}
 		for _, e := range entries {
 			got, ok, err := c.Get(data, e.Key)
@@ -144,6 +145,9 @@ func TestCodecLaws(t *testing.T) {
 			}
 			if same, err := c.Set(data, e.Key, e.Value); err != nil || string(same) != string(data) {
 				t.Fatalf("%s: setting %s to itself changed the file (%v)", name, e.Key, err)
+			}
+			if strings.HasSuffix(e.Key, "/NAME") {
+				continue
 			}
 			once, err := c.Set(data, e.Key, `new "value"`)
 			if err != nil {
@@ -186,7 +190,7 @@ func TestSet(t *testing.T) {
 		"below the commented-out line": {"# x\n# HOSTNAME = \"one\"\nB = 1\n", "HOSTNAME", "c1", "# x\n# HOSTNAME = \"one\"\nHOSTNAME = \"c1\"\nB = 1\n"},
 		"not below prose":              {"#  HOSTNAME: of oned\nB = 1\n", "HOSTNAME", "c1", "#  HOSTNAME: of oned\nB = 1\nHOSTNAME = \"c1\"\n"},
 		"new vector below its comment": {"#NIC = [ model=\"virtio\" ]\nB = 1\n", "NIC/MODEL", "virtio", "#NIC = [ model=\"virtio\" ]\nNIC = [ MODEL = \"virtio\" ]\nB = 1\n"},
-		"at the end of a cut-off file": {"B = 1", "A", "2", "B = 1\nA = \"2\"\n"},
+		"at the end of a cut-off file": {"B = 1", "A", "2", "B = 1\nA = \"2\""},
 		"quotes in the value":          {"A = x\n", "A", `say "hi"`, "A = \"say \\\"hi\\\"\"\n"},
 		"backslash at the end":         {"A = \"x\"\n", "A", `c:\`, "A = c:\\\n"},
 	} {
@@ -217,6 +221,7 @@ func TestSetRefuses(t *testing.T) {
 		"no pair":                {"V/", "x", "no /PAIR"},
 		"CDATA end":              {"A", "x]]>", "gives up"},
 		"NUL":                    {"A", "\x00", "NUL"},
+		"the name of a vector":   {"V[NAME=a]/NAME", "b", "tells this V"},
 		"backslash and blank":    {"A", `a b\`, "backslash"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -359,6 +364,20 @@ func TestLint(t *testing.T) {
 	}
 }
 
+func TestLaws(t *testing.T) {
+	samples := []string{"A = 1 # c\nB = [ C = \"x\", D = y ]\nE =\n", "A = 1\nA = 2\nM = [ NAME = a, X = 1 ]\nM = [ NAME = b, X = 2 ]", ""}
+	for name, data := range stock(t) {
+		if len(data) < 10_000 || name == "5.8.5/oned.conf" {
+			samples = append(samples, string(data))
+		}
+	}
+	texttest.Laws(t, Codec(), samples...)
+}
+
+func FuzzLaws(f *testing.F) {
+	texttest.FuzzLaws(f, Codec(), "A = 1 # c\nB = [ C = \"x\", D = y ]\nE =\n", "A = 1\nA = 2\nM = [ NAME = a, X = 1 ]\nM = [ NAME = b, X = 2 ]")
+}
+
 func FuzzSetAndRead(f *testing.F) {
 	for _, s := range []string{"A = 1\n", "A = [ B = \"x\", # c\n C = 2 ]", "A =\n#A = 1\n", "A = # t\n", "A=\"\\\"\"B=2", "A = \"a b\"B = 1\nA = [ NAME = x ]"} {
 		f.Add(s, "A", "v")
@@ -386,7 +405,7 @@ func FuzzSetAndRead(f *testing.F) {
 		if again, err := c.Set(out, key, value); err != nil || string(again) != string(out) {
 			t.Fatalf("set again: %q, %v", again, err)
 		}
-		gone, err := c.Delete(out, key)
+		gone, err := Delete(out, key)
 		if err != nil {
 			return
 		}

@@ -89,7 +89,8 @@ func Parse(data []byte) (*File, error) {
 
 type parser struct {
 	lexer
-	file *File
+	file           *File
+	counted, lines int // bytes and newlines before the last line that was asked for
 }
 
 // token returns the next token that the grammar sees, and collects the others.
@@ -186,5 +187,12 @@ func (p *parser) fail(pos int, format string, args ...any) error {
 	return fmt.Errorf("%w at line %d: %s", ErrSyntax, p.line(pos), fmt.Sprintf(format, args...))
 }
 
-// line is the 1-based number of the line that holds the byte at pos.
-func (p *parser) line(pos int) int { return 1 + bytes.Count(p.src[:pos], []byte("\n")) }
+// line is the 1-based number of the line that holds the byte at pos. It counts on from the last answer.
+func (p *parser) line(pos int) int {
+	if pos < p.counted {
+		p.counted, p.lines = 0, 0
+	}
+	p.lines += bytes.Count(p.src[p.counted:pos], []byte("\n"))
+	p.counted = pos
+	return p.lines + 1
+}

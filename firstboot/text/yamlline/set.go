@@ -12,9 +12,7 @@ import (
 // set changes one scalar. A key of the first level that is absent is added below its commented-out line, else at the end;
 // a nested one is [text.ErrNoKey].
 func set(data []byte, key, value string) ([]byte, error) {
-	if strings.ContainsFunc(value, func(r rune) bool {
-		return r < ' ' || r == 0x7f || r == '\uFFFD' || r == 0x85 || r == 0x2028 || r == 0x2029
-	}) {
+	if strings.ContainsFunc(value, unprintable) {
 		return nil, fmt.Errorf("cannot write %s: the value %q does not fit on one line of YAML", key, value)
 	}
 	key = clean(key)
@@ -56,8 +54,8 @@ func add(data []byte, key, value string) ([]byte, error) {
 	if m := regexp.MustCompile(`(?m)^# ?:?` + regexp.QuoteMeta(key) + `:.*\n`).FindIndex(data); m != nil {
 		at = m[1]
 	}
-	if at > 0 && data[at-1] != '\n' {
-		line = nl + line
+	if at > 0 && data[at-1] != '\n' { // a file that lacks its last line end goes on doing so
+		line = nl + strings.TrimSuffix(line, nl)
 	}
 	return prove(append(append(bytes.Clone(data[:at]), line...), data[at:]...), key, value)
 }
@@ -83,4 +81,9 @@ func write(value, old string) string {
 		return "'" + strings.ReplaceAll(value, "'", "''") + "'"
 	}
 	return value
+}
+
+// unprintable says whether r is a control character, a line end, or what invalid UTF-8 decodes to.
+func unprintable(r rune) bool {
+	return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\uFFFD' || r == 0x2028 || r == 0x2029 || r == '\uFEFF'
 }

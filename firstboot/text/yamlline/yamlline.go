@@ -54,6 +54,9 @@ func parse(data []byte) ([]entry, error) {
 		pos += len(raw)
 		body := strings.TrimLeft(line, " ")
 		indent := len(line) - len(body)
+		if strings.ContainsFunc(strings.ReplaceAll(line, "\t", " "), unprintable) {
+			return nil, fmt.Errorf("%w: line %d holds a character that YAML does not allow", ErrSyntax, i+1)
+		}
 		switch {
 		case body == "" || body[0] == '#' || skip >= 0 && indent > skip:
 			continue

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"goldsmith/firstboot/text"
+	"goldsmith/firstboot/text/texttest"
 )
 
 func stock(t testing.TB) map[string][]byte {
@@ -88,7 +89,7 @@ func TestSet(t *testing.T) {
 		"nested, not its namesake":    {"host: a\nguacd:\n  host: b\n", "guacd/host", "c", "host: a\nguacd:\n  host: c\n"},
 		"the last of two counts":      {"a: 1\na: 2\n", "a", "3", "a: 1\na: 3\n"},
 		"added below its comment":     {":a: 1\n#:b: 2\n:c: 3\n", "b", "4", ":a: 1\n#:b: 2\n:b: 4\n:c: 3\n"},
-		"added at the end":            {"a: 1", "b", "2", "a: 1\nb: 2\n"},
+		"added at the end":            {"a: 1", "b", "2", "a: 1\nb: 2"},
 		"CR LF stays":                 {"a: 1\r\nb: 2\r\n", "a", "3", "a: 3\r\nb: 2\r\n"},
 		"behind a list":               {"l:\n- x: 1\n  y: 2\nb: 2\n", "b", "3", "l:\n- x: 1\n  y: 2\nb: 3\n"},
 		"behind a block scalar":       {"l: |\n  x: 1\nb: 2\n", "b", "3", "l: |\n  x: 1\nb: 3\n"},
@@ -126,6 +127,18 @@ func TestRefuses(t *testing.T) {
 	if _, err := set([]byte("a:\n  b: 1\n"), "a/c", "x"); !errors.Is(err, text.ErrNoKey) {
 		t.Errorf("a nested key that is absent: %v, want ErrNoKey", err)
 	}
+}
+
+func TestLaws(t *testing.T) {
+	samples := []string{":a: 'x'\n:b:\n  - 1\n", "a:\n  b: \"c\" # d\n", "a: |\n  b: 1\n\nc: [1]\nd: 2", "a: 1\r\nb: x\r\n"}
+	for _, data := range stock(t) {
+		samples = append(samples, string(data))
+	}
+	texttest.Laws(t, Codec(), samples...)
+}
+
+func FuzzLaws(f *testing.F) {
+	texttest.FuzzLaws(f, Codec(), ":a: 'x'\n:b:\n  - 1\n", "a:\n  b: \"c\" # d\n", "a: 1\r\nb: x\r\n")
 }
 
 func FuzzSet(f *testing.F) {
