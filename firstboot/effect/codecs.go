@@ -3,10 +3,15 @@ package effect
 import (
 	"goldsmith/firstboot/plan"
 	"goldsmith/firstboot/text"
+	"goldsmith/firstboot/text/oned"
+	"goldsmith/firstboot/text/yamlline"
 )
 
 // codecs are the file formats by the name that a change's kind carries.
-var codecs = byName()
+var codecs = byName(
+	oned.Codec(),
+	yamlline.Codec(),
+)
 
 func byName(list ...text.Codec) map[plan.Kind]text.Codec {
 	m := map[plan.Kind]text.Codec{}
