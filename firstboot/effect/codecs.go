@@ -3,12 +3,18 @@ package effect
 import (
 	"goldsmith/firstboot/plan"
 	"goldsmith/firstboot/text"
+	"goldsmith/firstboot/text/apache"
+	"goldsmith/firstboot/text/hosts"
+	"goldsmith/firstboot/text/ini"
 	"goldsmith/firstboot/text/oned"
 	"goldsmith/firstboot/text/yamlline"
 )
 
 // codecs are the file formats by the name that a change's kind carries.
 var codecs = byName(
+	apache.Codec,
+	hosts.Codec,
+	ini.Codec,
 	oned.Codec(),
 	yamlline.Codec(),
 )

@@ -30,6 +30,8 @@ type Rewriter struct {
 	// Units run on the old values until they are restarted. A unit that is not running owes nothing.
 	Units    []string
 	Settings []Setting
+	// Sweeps are files in which every value follows the identity where it names an earlier one.
+	Sweeps []Sweep
 	// Plan proposes what the table cannot say. It may be nil.
 	Plan func(context.Context, *Scene) error
 	// Owns lists the places that Plan may propose, and Leaves those that it leaves alone on purpose, for "firstboot list".
@@ -55,6 +57,18 @@ type Setting struct {
 	// Restart replaces the rewriter's Units for this setting when it is not nil.
 	Restart []string
 	Why     string
+}
+
+// A Sweep is a file, or files, in which any value may name the golden machine: service configuration, where each release
+// and each installer spells it in other keys. Values are parsed, never searched: an address is replaced where it is the
+// value, an item of its list, or the host of its URL.
+type Sweep struct {
+	File  string // path or glob
+	Codec text.Codec
+	// Except are keys that Settings or Plan own, or that must stay.
+	Except []string
+	// Secret values may be in this file: what changes is not shown.
+	Secret bool
 }
 
 // A Rule returns the value that should stand where was stands. Returning was itself leaves the place alone.

@@ -61,6 +61,9 @@ func (r *Rewriter) propose(ctx context.Context, s *Scene) error {
 	for _, set := range r.Settings {
 		errs = append(errs, s.Follow(set))
 	}
+	for _, sw := range r.Sweeps {
+		errs = append(errs, s.sweep(r, sw))
+	}
 	if r.Plan != nil {
 		errs = append(errs, r.Plan(ctx, s))
 	}

@@ -1,0 +1,93 @@
+package firstboot
+
+import (
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"goldsmith/firstboot/identity"
+	"goldsmith/firstboot/report"
+)
+
+// label is a host name's label (RFC 1123).
+var label = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+
+// resolve makes the clone's identity out of what the machine is, what it is told, and what the imprint decided.
+func resolve(imp *identity.Imprint, st *State, machine identity.Identity, claim identity.Claim) (identity.Identity, error) {
+	id := machine
+	id.Hostname, id.Domain = imp.Baked.Hostname, imp.Baked.Domain
+	switch {
+	case claim.Hostname != "":
+		id.Hostname, id.Domain, _ = strings.Cut(strings.TrimSuffix(claim.Hostname, "."), ".")
+		if id.Domain == "" {
+			id.Domain = imp.Baked.Domain
+		}
+	case imp.Policy.Hostname == identity.HostnameFromMAC:
+		id.Hostname = nameFromMAC(imp.Baked.Hostname, machine)
+	}
+	if err := checkName(id.FQDN()); err != nil {
+		return id, report.Faultf(report.Usage, "cannot use host name %q: %w", id.FQDN(), err)
+	}
+	id.Interface = firstOf(claim.Interface, imp.Policy.PublicInterface)
+	id.Prefix = firstOf(claim.Prefix, id.Prefix)
+	id.Peers = claim.Peers
+	if known := oldMachineID(imp, st, machine); known {
+		id.MachineID = hex.EncodeToString(machineIDFrom(st))
+	}
+	return id, nil
+}
+
+func firstOf(list ...string) string {
+	for _, s := range list {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// nameFromMAC returns name-<last three octets>. A name that has such a tail from an earlier life loses it.
+func nameFromMAC(name string, machine identity.Identity) string {
+	mac := strings.ReplaceAll(machine.MAC(""), ":", "")
+	if len(mac) != 12 {
+		return name
+	}
+	return name + "-" + mac[6:]
+}
+
+func checkName(fqdn string) error {
+	if len(fqdn) > 253 {
+		return fmt.Errorf("%d characters, 253 is the limit", len(fqdn))
+	}
+	for l := range strings.SplitSeq(fqdn, ".") {
+		if !label.MatchString(l) {
+			return fmt.Errorf("%q is not letters, digits and inner hyphens, 1 to 63 of them", l)
+		}
+	}
+	return nil
+}
+
+// oldMachineID tells whether the machine id belongs to the golden image or to an earlier life of this disk.
+func oldMachineID(imp *identity.Imprint, st *State, machine identity.Identity) bool {
+	if machine.MachineID == "" {
+		return false
+	}
+	if machine.MachineID == imp.Baked.MachineID {
+		return true
+	}
+	for _, c := range st.Converged {
+		if c.Seed != seedID(st.Seed) && c.Identity.MachineID == machine.MachineID {
+			return true
+		}
+	}
+	return false
+}
+
+// machineIDFrom derives a machine id in the form of a version 4 UUID, as machine-id(5) recommends.
+func machineIDFrom(st *State) []byte {
+	b := st.Seed.Bytes("machine-id", 16)
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return b
+}

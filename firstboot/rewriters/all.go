@@ -1,0 +1,40 @@
+package rewriters
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// All returns the catalogue in the order in which rewriters are asked. Help, manual, recipe checking and the shared test
+// suite come from this list.
+func All() []Rewriter {
+	return []Rewriter{
+		// every machine, before the network
+		hostname(), machineID(), sshKeys(),
+		// every machine, with its address
+		hostsFile(),
+		// stacks
+		apacheVHosts(), keystone(),
+	}
+}
+
+// Select returns the base rewriters and those that the imprint names, in the catalogue's order. A name that is not in the
+// catalogue is refused: a stack that nobody rewrites would keep the golden identity, in silence.
+func Select(stacks []string) ([]Rewriter, error) {
+	var list []Rewriter
+	known := map[string]bool{}
+	for _, r := range All() {
+		known[r.Name] = true
+		if r.Base || slices.Contains(stacks, r.Name) {
+			list = append(list, r)
+		}
+	}
+	var errs []error
+	for _, s := range stacks {
+		if !known[s] {
+			errs = append(errs, fmt.Errorf("cannot rewrite stack %q: this firstboot does not know it", s))
+		}
+	}
+	return list, errors.Join(errs...)
+}

@@ -1,0 +1,63 @@
+package firstboot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"goldsmith/firstboot/host"
+)
+
+// Stamps are the files and patterns that a plan was made from, each with a mark that changes when the file does. As long
+// as all marks hold and the identity is the same, a plan made again would be empty; looking costs a stat per file.
+type Stamps map[string]string
+
+// recorder notes what rewriters look at.
+type recorder struct {
+	host.Reader
+	seen Stamps
+}
+
+func (r recorder) ReadFile(name string) ([]byte, error) {
+	r.seen[name] = stampOf(r.Reader, name)
+	return r.Reader.ReadFile(name)
+}
+
+func (r recorder) Glob(pattern string) ([]string, error) {
+	list, err := r.Reader.Glob(pattern)
+	r.seen["glob:"+pattern] = strings.Join(list, "\n")
+	return list, err
+}
+
+// stampOf marks one file: size, inode, change time. Change time, because it cannot be set back.
+func stampOf(h host.Reader, name string) string {
+	info, err := h.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "absent"
+	}
+	if err != nil {
+		return err.Error()
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return "unknown"
+	}
+	return fmt.Sprintf("%d:%d:%d.%d", st.Size, st.Ino, st.Ctim.Sec, st.Ctim.Nsec)
+}
+
+// hold tells whether every mark is still right, and names the first that is not.
+func (s Stamps) hold(h host.Reader) (string, bool) {
+	for name, mark := range s {
+		if pattern, ok := strings.CutPrefix(name, "glob:"); ok {
+			list, err := h.Glob(pattern)
+			if err != nil || strings.Join(list, "\n") != mark {
+				return name, false
+			}
+		} else if stampOf(h, name) != mark {
+			return name, false
+		}
+	}
+	return "", true
+}

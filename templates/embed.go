@@ -1,0 +1,63 @@
+// Package templates holds the files that the two trades write whole, and says where they go.
+package templates
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+)
+
+//go:embed units
+var units embed.FS
+
+// A File is one file that a golden image gets.
+type File struct {
+	Path string // absolute
+	Data []byte
+	Mode fs.FileMode
+	Link string // target of a symbolic link, instead of Data
+}
+
+// unitDir is where our own units go: they belong to the image, not to its administrator.
+const unitDir = "/usr/lib/systemd/system"
+
+// managers bring up networks. They require the local phase: with the golden MAC or client id still in place, a clone must
+// not say a word on the VLAN.
+var managers = []string{"NetworkManager.service", "networking.service", "network.service", "systemd-networkd.service",
+	"openvswitch-switch.service", "ovsdb-server.service", "openvswitch.service"}
+
+// Units returns the units, their enablement, and the drop-ins that hold network managers behind the local phase and the
+// given stack units behind the stack phase, so that each starts once, with the right configuration.
+func Units(stack []string) ([]File, error) {
+	var out []File
+	names, err := fs.ReadDir(units, "units")
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range names {
+		data, err := units.ReadFile("units/" + n.Name())
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, File{Path: path.Join(unitDir, n.Name()), Data: data, Mode: 0o644})
+	}
+	out = append(out, enable("sysinit.target", "goldsmith-local.service"), enable("multi-user.target", "goldsmith-stack.service"))
+	for _, m := range managers {
+		out = append(out, hold(m, "goldsmith-local.service"))
+	}
+	for _, u := range stack {
+		out = append(out, hold(u, "goldsmith-stack.target"))
+	}
+	return out, nil
+}
+
+func enable(target, unit string) File {
+	return File{Path: path.Join("/etc/systemd/system", target+".wants", unit), Link: path.Join(unitDir, unit)}
+}
+
+// hold makes unit wait for gate, and not start at all where the gate failed.
+func hold(unit, gate string) File {
+	text := fmt.Sprintf("# goldsmith: this unit starts when the clone is itself\n[Unit]\nRequires=%s\nAfter=%s\n", gate, gate)
+	return File{Path: path.Join("/etc/systemd/system", unit+".d", "10-goldsmith.conf"), Data: []byte(text), Mode: 0o644}
+}
