@@ -20,7 +20,8 @@ type Item struct {
 	Line  int    // 1-based
 	Text  Span   // the value as written, with its quotes and continuations
 	Whole Span   // what goes when the setting is deleted; with the line end where it has lines of its own
-	// Err says why the value cannot be understood. Such an item is not listed, and whoever asks for it gets the error.
+	// Err says why the value cannot be understood. Such an item is not listed, and whoever asks for it gets the error,
+	// unless a later one overrides it.
 	Err error
 }
 
@@ -82,12 +83,9 @@ func (f Format) find(data []byte, key string) (items []Item, it Item, ok bool, e
 	if items, err = f.Scan(data); err != nil {
 		return nil, it, false, err
 	}
-	for _, it := range items {
-		if it.id() == id && it.Err != nil {
-			return nil, it, false, fmt.Errorf("line %d: cannot read %s: %w", it.Line, it.Key, it.Err)
-		}
+	if it, ok = Find(items, id); it.Err != nil {
+		return nil, it, false, fmt.Errorf("line %d: cannot read %s: %w", it.Line, it.Key, it.Err)
 	}
-	it, ok = Find(items, id)
 	return items, it, ok, nil
 }
 
@@ -101,9 +99,13 @@ func (f Format) list(data []byte) ([]text.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	unknown := make(map[string]bool)
+	for _, it := range items {
+		unknown[it.id()] = it.Err != nil
+	}
 	var all []text.Entry
 	for _, it := range items {
-		if it.Err == nil {
+		if !unknown[it.id()] && it.Err == nil {
 			all = append(all, text.Entry{Key: it.Key, Value: it.Value, Line: it.Line})
 		}
 	}
@@ -146,9 +148,7 @@ func (f Format) delete(data []byte, key string) ([]byte, error) {
 	}
 	out := data
 	for range was {
-		if out = Splice(out, it.Whole, ""); err != nil {
-			return nil, err
-		}
+		out = Splice(out, it.Whole, "")
 		if _, it, ok, err = f.find(out, key); err != nil {
 			return nil, err
 		}
@@ -172,7 +172,10 @@ func (f Format) prove(data []byte, was []Item, out []byte, key string, value *st
 	if err != nil {
 		return err
 	}
-	if err := onlyChanged(was, is, id, value); err != nil {
+	if err := onlyChanged(was, is, id); err != nil {
+		return err
+	}
+	if err := readsBack(was, is, id, value); err != nil {
 		return err
 	}
 	if f.Check == nil {
@@ -181,38 +184,59 @@ func (f Format) prove(data []byte, was []Item, out []byte, key string, value *st
 	return f.Check(Edit{ID: id, Before: data, After: out, Was: was, Is: is})
 }
 
-// onlyChanged compares the settings before and after: id has the value, everything else is as it was.
-func onlyChanged(was, is []Item, id string, value *string) error {
-	mineWas, restWas := split(was, id)
-	mineIs, restIs := split(is, id)
-	if len(restWas) != len(restIs) {
-		return errors.New("other settings would appear or vanish")
-	}
-	for i, b := range restWas {
-		if a := restIs[i]; a.id() != b.id() || a.Value != b.Value || (a.Err == nil) != (b.Err == nil) {
+// onlyChanged compares all settings but id before and after.
+func onlyChanged(was, is []Item, id string) error {
+	for {
+		b, restWas, more := other(was, id)
+		a, restIs, left := other(is, id)
+		switch {
+		case more != left:
+			return errors.New("other settings would appear or vanish")
+		case !more:
+			return nil
+		case a.id() != b.id() || a.Value != b.Value || (a.Err == nil) != (b.Err == nil):
 			return fmt.Errorf("%s on line %d would change too", b.Key, b.Line)
 		}
+		was, is = restWas, restIs
 	}
+}
+
+// other returns the first item that is not id, and the items after it.
+func other(items []Item, id string) (Item, []Item, bool) {
+	for i, it := range items {
+		if it.id() != id {
+			return it, items[i+1:], true
+		}
+	}
+	return Item{}, nil, false
+}
+
+// readsBack says whether id stands there as often as before, or once if it is new, and has the value.
+func readsBack(was, is []Item, id string, value *string) error {
+	want := max(1, count(was, id))
+	if value == nil {
+		want = 0
+	}
+	it, _ := Find(is, id)
 	switch {
-	case value == nil && len(mineIs) == 0:
+	case count(is, id) != want:
+		return errors.New("it would stand there more often or less often than it should")
+	case value == nil:
 		return nil
-	case value == nil || len(mineIs) != max(1, len(mineWas)):
-		return errors.New("it would stand there more often or less often than before")
-	case mineIs[len(mineIs)-1].Err != nil:
-		return mineIs[len(mineIs)-1].Err
-	case mineIs[len(mineIs)-1].Value != *value:
+	case it.Err != nil:
+		return it.Err
+	case it.Value != *value:
 		return errors.New("the format has no spelling for it")
 	}
 	return nil
 }
 
-func split(items []Item, id string) (mine, rest []Item) {
+func count(items []Item, id string) int {
+	n := 0
 	for _, it := range items {
 		if it.id() == id {
-			mine = append(mine, it)
-		} else {
-			rest = append(rest, it)
+			n++
 		}
 	}
-	return mine, rest
+	return n
 }
