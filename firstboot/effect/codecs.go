@@ -5,8 +5,11 @@ import (
 	"goldsmith/firstboot/text"
 	"goldsmith/firstboot/text/apache"
 	"goldsmith/firstboot/text/hosts"
+	"goldsmith/firstboot/text/ifcfg"
 	"goldsmith/firstboot/text/ini"
+	"goldsmith/firstboot/text/keyfile"
 	"goldsmith/firstboot/text/oned"
+	"goldsmith/firstboot/text/shellvar"
 	"goldsmith/firstboot/text/yamlline"
 )
 
@@ -14,8 +17,11 @@ import (
 var codecs = byName(
 	apache.Codec,
 	hosts.Codec,
+	ifcfg.Codec,
 	ini.Codec,
+	keyfile.Codec,
 	oned.Codec(),
+	shellvar.Codec,
 	yamlline.Codec(),
 )
 
