@@ -19,7 +19,9 @@ import (
 func keystone() Rewriter {
 	return Rewriter{
 		Name: "keystone", Short: "endpoint rows, fernet and credential keys, keystone's configuration", Phase: Stack,
-		Units:  []string{"keystone.service", "memcached.service"}, // memcached serves the old catalogue for ten minutes (measured)
+		Units: []string{"keystone.service", "memcached.service"}, // memcached serves the old catalogue for ten minutes (measured)
+		Settings: []Setting{{File: "/etc/keystone/keystone.conf", Codec: ini.Codec, Key: "[DEFAULT] public_endpoint", Rule: PublicURL,
+			Why: "what keystone calls itself in its answers"}},
 		Sweeps: []Sweep{{File: "/etc/keystone/keystone.conf", Codec: ini.Codec}},
 		Owns: []Place{
 			{Where: "keystone.endpoint", Key: "url", Why: "the catalogue: what clients call"},

@@ -86,10 +86,10 @@ func (s *Scene) token(t string) string {
 	}
 	if h, port, ok := cutLast(t, ":"); ok && digits(port) {
 		if proto, inner, found := strings.Cut(h, ":"); found && !strings.Contains(inner, ":") {
-			return proto + ":" + s.host(inner) + ":" + port // tcp:10.0.0.1:6641, as OVN writes it
+			return proto + ":" + bracket(s.host(inner)) + ":" + port // tcp:10.0.0.1:6641, as OVN writes it
 		}
 		if _, err := netip.ParseAddr(t); err != nil {
-			return s.host(h) + ":" + port
+			return bracket(s.host(h)) + ":" + port
 		}
 	}
 	if h, bits, ok := cutLast(t, "/"); ok && digits(bits) {
@@ -103,6 +103,14 @@ func (s *Scene) host(h string) string {
 		return s.address(h, false)
 	}
 	return s.name(h)
+}
+
+// bracket writes a host as it stands before a port.
+func bracket(h string) string {
+	if strings.Contains(h, ":") && !strings.HasPrefix(h, "[") {
+		return "[" + h + "]"
+	}
+	return h
 }
 
 func cutLast(t, sep string) (before, after string, ok bool) {
