@@ -56,7 +56,7 @@ func (s *Scene) address(was string, loopback bool) string {
 		return was
 	}
 	if strings.HasPrefix(was, "[") {
-		return "[" + want.String() + "]"
+		return bracket(want.String())
 	}
 	return want.String()
 }
