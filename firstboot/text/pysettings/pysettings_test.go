@@ -110,7 +110,7 @@ func TestDoubtfulNames(t *testing.T) {
 		{"Q", "together with others"},
 		{"M", "together with others"},
 		{"N", "together with others"},
-		{"LATER", "line 36: cannot read LATER: line 37 adds to it"},
+		{"LATER", "cannot read LATER: line 37 adds to it"},
 		{"GUESS", "a block may set it again on line 40"},
 		{"if", "no name of Python"},
 		{"a b", "no name of Python"},
