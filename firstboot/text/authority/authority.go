@@ -9,6 +9,7 @@
 package authority
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -57,11 +58,39 @@ func bracket(host string) string {
 // spans finds the hosts.
 func spans(url string) []span {
 	if i := strings.Index(url, "://"); i > 0 && schemeName(url[:i]) {
-		from := i + 3
-		to := from + authorityEnd(url[from:])
-		return list(url, from, to, true)
+		var out []span
+		for _, a := range authorities(url, i+len("://")) {
+			if s, ok := host(url, a.from+strings.LastIndexByte(url[a.from:a.to], '@')+1, a.to); ok {
+				out = append(out, s)
+			}
+		}
+		return out
 	}
 	return connections(url)
+}
+
+// authorities returns the items of the comma list that begins at from, userinfo and port included. Connection strings of
+// databases have one host (SQLAlchemy), and there a comma belongs to the password.
+func authorities(url string, from int) []span {
+	end := from + authorityEnd(url[from:])
+	if oneHost(url[:from]) {
+		return []span{{from, end}}
+	}
+	var out []span
+	for at := from; at <= end; {
+		to := end
+		if i := strings.IndexByte(url[at:end], ','); i >= 0 {
+			to = at + i
+		}
+		out = append(out, span{at, to})
+		at = to + 1
+	}
+	return out
+}
+
+func oneHost(scheme string) bool {
+	dialect, _, _ := strings.Cut(strings.ToLower(strings.TrimSuffix(scheme, "://")), "+")
+	return slices.Contains([]string{"mysql", "mariadb", "postgresql", "postgres", "mssql", "oracle"}, dialect)
 }
 
 // authorityEnd returns the length of the authority: up to the first /, ? or # (RFC 3986, 3.2). The template
@@ -82,26 +111,6 @@ func schemeName(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// list finds the hosts of a comma list of authorities in url[from:to]. The userinfo of one ends at its last @.
-func list(url string, from, to int, userinfo bool) []span {
-	var out []span
-	for from <= to {
-		end := to
-		if i := strings.IndexByte(url[from:to], ','); i >= 0 {
-			end = from + i
-		}
-		start := from
-		if i := strings.LastIndexByte(url[from:end], '@'); i >= 0 && userinfo {
-			start = from + i + 1
-		}
-		if s, ok := host(url, start, end); ok {
-			out = append(out, s)
-		}
-		from = end + 1
-	}
-	return out
 }
 
 // host cuts brackets and port off one authority. An empty host, or one with braces (a template's), is none.
@@ -151,23 +160,22 @@ func SetUserinfo(url, user, password string) (string, bool) {
 	if i <= 0 || !schemeName(url[:i]) {
 		return url, false
 	}
-	from := i + 3
-	to := from + authorityEnd(url[from:])
-	items := strings.Split(url[from:to], ",")
-	changed := false
-	for n, item := range items {
-		at := strings.LastIndexByte(item, '@')
+	var b strings.Builder
+	last := 0
+	for _, a := range authorities(url, i+len("://")) {
+		at := strings.LastIndexByte(url[a.from:a.to], '@')
 		if at < 0 {
 			continue
 		}
-		name, _, _ := strings.Cut(item[:at], ":")
+		name, _, _ := strings.Cut(url[a.from:a.from+at], ":")
 		if user != "" {
 			name = escape(user)
 		}
-		items[n] = name + ":" + escape(password) + item[at:]
-		changed = changed || items[n] != item
+		b.WriteString(url[last:a.from] + name + ":" + escape(password))
+		last = a.from + at
 	}
-	return url[:from] + strings.Join(items, ",") + url[to:], changed
+	b.WriteString(url[last:])
+	return b.String(), b.String() != url
 }
 
 // Userinfo returns user and password of the first authority that has them, percent-decoded.
@@ -176,9 +184,8 @@ func Userinfo(url string) (user, password string, ok bool) {
 	if i <= 0 || !schemeName(url[:i]) {
 		return "", "", false
 	}
-	auth := url[i+3:]
-	auth = auth[:authorityEnd(auth)]
-	item, _, _ := strings.Cut(auth, ",")
+	a := authorities(url, i+len("://"))[0]
+	item := url[a.from:a.to]
 	at := strings.LastIndexByte(item, '@')
 	if at < 0 {
 		return "", "", false

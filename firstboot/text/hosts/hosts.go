@@ -5,6 +5,7 @@ package hosts
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -12,10 +13,12 @@ import (
 	"strings"
 
 	"goldsmith/firstboot/text"
+	"goldsmith/firstboot/text/edit"
 )
 
-// Codec gives each address line the key "entry N", counted from 1; its value is "address name name...".
-var Codec = text.Codec{Name: "hosts", Get: get, Set: set, List: list}
+// Codec gives each address line the key "entry N", counted from 1; its value is "address name name...", with the address
+// as netip prints it and single blanks. The entry after the last one may be set, and is appended.
+var Codec = edit.Format{Name: "hosts", Scan: scan, ID: id, Encode: encode, Add: add}.Codec()
 
 // An Entry is one line that maps an address to names.
 type Entry struct {
@@ -24,42 +27,49 @@ type Entry struct {
 	Line  int // 1-based
 }
 
-// word is a run of non-blanks in the file.
-type word struct{ from, to int }
-
-// each calls f for every address line with the words before its comment.
-func each(data []byte, f func(line int, words []word) error) error {
-	start := 0
-	for n := 1; start < len(data); n++ {
-		end := len(data)
-		if i := bytes.IndexByte(data[start:], '\n'); i >= 0 {
-			end = start + i
-		}
-		if w := words(data, start, end); len(w) > 0 {
-			if err := f(n, w); err != nil {
-				return err
-			}
-		}
-		start = end + 1
-	}
-	return nil
+// A line is an entry and where its words stand.
+type line struct {
+	Entry
+	words []edit.Span
 }
 
-func words(data []byte, from, to int) []word {
-	if i := bytes.IndexByte(data[from:to], '#'); i >= 0 {
-		to = from + i
+// entries returns the address lines. A line whose first word is no address is skipped, as glibc does.
+func entries(data []byte) []line {
+	var out []line
+	for l := range edit.Lines(data) {
+		w := words(data, l.Span())
+		if len(w) == 0 {
+			continue
+		}
+		addr, err := netip.ParseAddr(string(w[0].Of(data)))
+		if err != nil {
+			continue
+		}
+		e := line{Entry{Addr: addr, Line: l.Number}, w}
+		for _, name := range w[1:] {
+			e.Names = append(e.Names, string(name.Of(data)))
+		}
+		out = append(out, e)
 	}
-	var out []word
-	for i := from; i < to; {
+	return out
+}
+
+// words returns the runs of non-blanks before the comment.
+func words(data []byte, in edit.Span) []edit.Span {
+	if i := bytes.IndexByte(in.Of(data), '#'); i >= 0 {
+		in.To = in.From + i
+	}
+	var out []edit.Span
+	for i := in.From; i < in.To; {
 		if blank(data[i]) {
 			i++
 			continue
 		}
 		j := i
-		for j < to && !blank(data[j]) {
+		for j < in.To && !blank(data[j]) {
 			j++
 		}
-		out = append(out, word{i, j})
+		out = append(out, edit.Span{From: i, To: j})
 		i = j
 	}
 	return out
@@ -70,103 +80,145 @@ func blank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\v'
 // Parse returns the entries in file order. A line whose first word is no address is skipped, as glibc does.
 func Parse(data []byte) []Entry {
 	var out []Entry
-	_ = each(data, func(line int, words []word) error {
-		addr, err := netip.ParseAddr(string(data[words[0].from:words[0].to]))
-		if err != nil {
-			return nil
-		}
-		e := Entry{Addr: addr, Line: line}
-		for _, w := range words[1:] {
-			e.Names = append(e.Names, string(data[w.from:w.to]))
-		}
-		out = append(out, e)
-		return nil
-	})
+	for _, l := range entries(data) {
+		out = append(out, l.Entry)
+	}
 	return out
 }
 
 // Lookup returns the first address of a name, in any case, as a resolver would find it.
 func Lookup(data []byte, name string) (netip.Addr, bool) {
 	for _, e := range Parse(data) {
-		if slices.ContainsFunc(e.Names, func(n string) bool { return strings.EqualFold(n, name) }) {
+		if e.has(name) {
 			return e.Addr, true
 		}
 	}
 	return netip.Addr{}, false
 }
 
-// Rewrite calls f for every entry and writes what it returns, word for word: the number of names must stay.
+func (e Entry) has(name string) bool { return contains(e.Names, name) }
+
+func contains(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
+}
+
+// Rewrite calls f for every entry and writes the address and names that it returns, word for word in the place of the old
+// ones. Names more than before follow the last one; fewer leave no gap. To return no name for a line that had some is an
+// error: it would be lost.
 func Rewrite(data []byte, f func(addr netip.Addr, names []string) (netip.Addr, []string)) ([]byte, error) {
 	var out []byte
 	last := 0
-	put := func(w word, now string) {
-		if now != string(data[w.from:w.to]) {
-			out = append(append(out, data[last:w.from]...), now...)
-			last = w.to
+	for _, l := range entries(data) {
+		addr, names := f(l.Addr, slices.Clone(l.Names))
+		if addr == l.Addr && slices.Equal(names, l.Names) {
+			continue
 		}
-	}
-	err := each(data, func(line int, words []word) error {
-		text := func(w word) string { return string(data[w.from:w.to]) }
-		addr, err := netip.ParseAddr(text(words[0]))
+		spelled, err := l.respell(data, addr, names)
 		if err != nil {
-			return nil
+			return nil, fmt.Errorf("cannot rewrite line %d: %w", l.Line, err)
 		}
-		var names []string
-		for _, w := range words[1:] {
-			names = append(names, text(w))
-		}
-		to, renamed := f(addr, slices.Clone(names))
-		if len(renamed) != len(names) {
-			return fmt.Errorf("cannot rewrite line %d: %d names became %d", line, len(names), len(renamed))
-		}
-		if to != addr {
-			put(words[0], to.String())
-		}
-		for i, w := range words[1:] {
-			if err := checkName(renamed[i]); err != nil {
-				return fmt.Errorf("cannot rewrite line %d: %w", line, err)
-			}
-			put(w, renamed[i])
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
+		out = append(append(out, data[last:l.words[0].From]...), spelled...)
+		last = l.words[len(l.words)-1].To
 	}
 	return append(out, data[last:]...), nil
 }
 
-// Ensure makes the entry that has the first of names carry addr, with all names that share its line, and appends an entry
-// where there is none.
+// respell writes the entry's words anew and keeps what stands between them.
+func (l line) respell(data []byte, addr netip.Addr, names []string) (string, error) {
+	if err := checkAddr(addr); err != nil {
+		return "", err
+	}
+	if len(names) == 0 && len(l.Names) > 0 {
+		return "", errors.New("no name is left")
+	}
+	for _, n := range names {
+		if err := checkName(n); err != nil {
+			return "", err
+		}
+	}
+	first := addr.String()
+	if addr == l.Addr {
+		first = string(l.words[0].Of(data))
+	}
+	var b strings.Builder
+	b.WriteString(first)
+	for i, n := range names {
+		b.WriteString(l.gap(data, i) + n)
+	}
+	return b.String(), nil
+}
+
+// gap returns the blanks before the name with index i, or those before the last name for a name that is new.
+func (l line) gap(data []byte, i int) string {
+	if i = min(i, len(l.words)-2); i < 0 {
+		return "\t"
+	}
+	return string(data[l.words[i].To:l.words[i+1].From])
+}
+
+// Ensure makes all names resolve to addr, among the addresses of its family:
+//
+//   - an entry that has one of them under another address carries addr from now on, with all names that share its line;
+//   - except for a loopback entry, which keeps its other names (localhost among them) and loses these;
+//   - names that addr does not have then are added to its entry, or in a new one at the end of the file.
 func Ensure(data []byte, addr netip.Addr, names ...string) ([]byte, error) {
+	if err := checkAddr(addr); err != nil {
+		return nil, fmt.Errorf("cannot add %q to hosts: %w", names, err)
+	}
 	if len(names) == 0 {
 		return nil, fmt.Errorf("cannot add %s to hosts: no name", addr)
 	}
 	for _, n := range names {
 		if err := checkName(n); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("cannot add %s to hosts: %w", addr, err)
 		}
 	}
-	if now, ok := Lookup(data, names[0]); ok {
-		if now == addr {
-			return data, nil
-		}
-		return Rewrite(data, func(a netip.Addr, have []string) (netip.Addr, []string) {
-			if a == now && slices.ContainsFunc(have, func(n string) bool { return strings.EqualFold(n, names[0]) }) {
-				return addr, have
-			}
+	out, err := Rewrite(data, func(a netip.Addr, have []string) (netip.Addr, []string) {
+		rest := slices.DeleteFunc(slices.Clone(have), func(n string) bool { return contains(names, n) })
+		switch {
+		case a == addr || a.Is4() != addr.Is4() || len(rest) == len(have):
 			return a, have
-		})
+		case a.IsLoopback() && len(rest) > 0:
+			return a, rest
+		}
+		return addr, have
+	})
+	if err != nil {
+		return nil, err
 	}
-	eol := "\n"
-	if bytes.Contains(data, []byte("\r\n")) {
-		eol = "\r\n"
+	return addNames(out, addr, names)
+}
+
+// addNames adds those names that addr does not have on any line.
+func addNames(data []byte, addr netip.Addr, names []string) ([]byte, error) {
+	present := false
+	missing := slices.Clone(names)
+	for _, e := range Parse(data) {
+		if e.Addr == addr {
+			present = true
+			missing = slices.DeleteFunc(missing, e.has)
+		}
 	}
-	out := slices.Clone(data)
-	if len(out) > 0 && out[len(out)-1] != '\n' {
-		out = append(out, eol...)
+	if len(missing) == 0 {
+		return data, nil
 	}
-	return append(out, addr.String()+"\t"+strings.Join(names, " ")+eol...), nil
+	if !present {
+		return edit.InsertLines(data, len(data), addr.String()+"\t"+strings.Join(missing, " ")), nil
+	}
+	return Rewrite(data, func(a netip.Addr, have []string) (netip.Addr, []string) {
+		if a == addr {
+			have, missing = append(have, missing...), nil
+		}
+		return a, have
+	})
+}
+
+// checkAddr refuses addresses with a zone: glibc does not read them.
+func checkAddr(addr netip.Addr) error {
+	if !addr.IsValid() || addr.Zone() != "" {
+		return errors.New("no address that a hosts file can hold")
+	}
+	return nil
 }
 
 func checkName(n string) error {
@@ -176,58 +228,57 @@ func checkName(n string) error {
 	return nil
 }
 
-func index(key string) (int, error) {
+func id(key string) (string, error) {
 	n, ok := strings.CutPrefix(key, "entry ")
-	i, err := strconv.Atoi(n)
-	if !ok || err != nil || i < 1 {
-		return 0, fmt.Errorf("key %q is not \"entry N\"", key)
+	if i, err := strconv.Atoi(n); !ok || err != nil || i < 1 || strconv.Itoa(i) != n {
+		return "", fmt.Errorf("cannot use %q as a key: it has the form \"entry N\"", key)
 	}
-	return i, nil
+	return key, nil
 }
 
-func value(e Entry) string { return strings.Join(append([]string{e.Addr.String()}, e.Names...), " ") }
+func scan(data []byte) ([]edit.Item, error) {
+	var items []edit.Item
+	for i, l := range entries(data) {
+		items = append(items, edit.Item{
+			Key: "entry " + strconv.Itoa(i+1), Value: strings.Join(append([]string{l.Addr.String()}, l.Names...), " "), Line: l.Line,
+			Text: edit.Span{From: l.words[0].From, To: l.words[len(l.words)-1].To},
+		})
+	}
+	return items, nil
+}
 
-func get(data []byte, key string) (string, bool, error) {
-	i, err := index(key)
+func encode(data []byte, it edit.Item, value string) (string, error) {
+	addr, names, err := parseValue(value)
 	if err != nil {
-		return "", false, err
+		return "", err
 	}
-	entries := Parse(data)
-	if i > len(entries) {
-		return "", false, nil
+	w := words(data, it.Text)
+	old, err := netip.ParseAddr(string(w[0].Of(data)))
+	if err != nil {
+		return "", err
 	}
-	return value(entries[i-1]), true, nil
+	return line{Entry{Addr: old, Names: names}, w}.respell(data, addr, names)
 }
 
-func set(data []byte, key, val string) ([]byte, error) {
-	i, err := index(key)
+func parseValue(value string) (netip.Addr, []string, error) {
+	f := strings.Split(value, " ")
+	addr, err := netip.ParseAddr(f[0])
+	switch {
+	case err != nil || len(f) < 2:
+		return netip.Addr{}, nil, errors.New("an entry is an address and at least one name")
+	case checkAddr(addr) != nil:
+		return netip.Addr{}, nil, checkAddr(addr)
+	}
+	return addr, f[1:], nil
+}
+
+func add(data []byte, items []edit.Item, key, value string) ([]byte, error) {
+	if key != "entry "+strconv.Itoa(len(items)+1) {
+		return nil, fmt.Errorf("%w: %s of %d", text.ErrNoKey, key, len(items))
+	}
+	addr, names, err := parseValue(value)
 	if err != nil {
 		return nil, err
 	}
-	f := strings.Fields(val)
-	if len(f) == 0 {
-		return nil, fmt.Errorf("cannot set %s: no address", key)
-	}
-	addr, err := netip.ParseAddr(f[0])
-	if err != nil {
-		return nil, fmt.Errorf("cannot set %s: %w", key, err)
-	}
-	if i > len(Parse(data)) {
-		return nil, fmt.Errorf("%w: %s", text.ErrNoKey, key)
-	}
-	n := 0
-	return Rewrite(data, func(a netip.Addr, names []string) (netip.Addr, []string) {
-		if n++; n != i {
-			return a, names
-		}
-		return addr, f[1:]
-	})
-}
-
-func list(data []byte) ([]text.Entry, error) {
-	var out []text.Entry
-	for i, e := range Parse(data) {
-		out = append(out, text.Entry{Key: fmt.Sprintf("entry %d", i+1), Value: value(e), Line: e.Line})
-	}
-	return out, nil
+	return edit.InsertLines(data, len(data), addr.String()+"\t"+strings.Join(names, " ")), nil
 }
