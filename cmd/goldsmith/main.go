@@ -48,7 +48,9 @@ func newApp() *cli.App {
 
 // commands is the list of all commands; each lives in a file of its own.
 func commands() []*cli.Command {
-	list := []*cli.Command{}
+	list := []*cli.Command{
+		bakeCommand(), sealCommand(), cleanCommand(),
+	}
 	for _, c := range list {
 		c.OnUsageError = usageError
 		for _, sub := range c.Subcommands {

@@ -55,6 +55,9 @@ func CodeOf(err error) Code {
 // Explain renders err for a terminal: one line per mistake, then its hints. An error that no Fault stands for is our own
 // and says so.
 func Explain(program string, err error) string {
+	if errors.Is(err, errSaid) {
+		return ""
+	}
 	var b strings.Builder
 	prefix := program + ": "
 	if CodeOf(err) == Internal {
@@ -97,3 +100,8 @@ func Hints(err error) []string {
 	walk(err)
 	return out
 }
+
+// Said stands for an error that another process has printed already: only its code is left to pass on.
+func Said(code Code) error { return &Fault{Code: code, Err: errSaid} }
+
+var errSaid = errors.New("")

@@ -1,0 +1,153 @@
+package builder
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"goldsmith/builder/layer"
+	"goldsmith/firstboot/report"
+)
+
+// DefaultHome is where a bench keeps its images and its cache.
+const DefaultHome = "/var/lib/goldsmith"
+
+// A Home is the folder of a bench. Nothing but root may look into it: layers hold the secrets of the stacks.
+type Home struct{ Dir string }
+
+// homeDirs are the folders of a home, each after the one that it is in.
+var homeDirs = []struct {
+	name string
+	mode fs.FileMode
+}{
+	{"", 0o755}, {"cache", 0o700}, {"cache/layers", 0o700}, {"cache/debs", 0o755}, {"cache/debs/base", 0o755},
+	{"images", 0o711}, {"locks", 0o700}, {"logs", 0o700},
+}
+
+// OpenHome makes the folder where it does not exist, or says why it cannot serve.
+func OpenHome(dir string) (Home, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return Home{}, err
+	}
+	h := Home{Dir: abs}
+	if strings.ContainsAny(abs, `:,\"'`) || strings.ContainsFunc(abs, func(r rune) bool { return r <= ' ' }) {
+		return h, report.Faultf(report.Usage, "cannot use %q as home: overlayfs and apt read some of its characters as their own", abs).
+			WithHint("--home %s", DefaultHome)
+	}
+	for _, d := range homeDirs {
+		if err := os.MkdirAll(filepath.Join(abs, d.name), d.mode); err != nil {
+			return h, report.Faultf(report.Usage, "cannot make home: %w", err).WithHint("run as root, or choose another folder with --home")
+		}
+	}
+	return h, nil
+}
+
+// Layers is the store of the trees between phases.
+func (h Home) Layers() layer.Store { return layer.Store{Dir: filepath.Join(h.Dir, "cache", "layers")} }
+
+// Debs is the folder of downloaded packages; base has those of the bootstrap.
+func (h Home) Debs() string     { return filepath.Join(h.Dir, "cache", "debs") }
+func (h Home) baseDebs() string { return filepath.Join(h.Debs(), "base") }
+
+// Image is the folder of a finished image.
+func (h Home) Image(name string) string { return filepath.Join(h.Dir, "images", name) }
+
+// staging is where an image is until it is complete.
+func (h Home) staging(name string) string { return filepath.Join(h.Dir, "images", "."+name+".new") }
+
+// Log is the file that gets the output of a phase's programs.
+func (h Home) Log(image, phase string) string {
+	return filepath.Join(h.Dir, "logs", image, strings.ReplaceAll(phase, ":", "-")+".log")
+}
+
+// The files of an image's folder.
+const (
+	ImageFile    = "image.qcow2"
+	ManifestFile = "manifest.json"
+	RootDir      = "root"
+)
+
+// imageName is what an image may be called: it becomes a folder, part of a machine's name, a lock.
+var imageName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`)
+
+// CheckName refuses a name that could not be a folder below images.
+func CheckName(name string) error {
+	if !imageName.MatchString(name) {
+		return report.Faultf(report.Usage, "cannot name an image %q: wanted are small letters, digits, dots and hyphens, at most 63", name)
+	}
+	return nil
+}
+
+// Clean removes what interrupted bakes have left: drafts of layers, half-made images, empty cgroups. What belongs to a bake
+// that runs is left alone. It returns what it removed.
+func (h Home) Clean() ([]string, error) {
+	var removed []string
+	var errs []error
+	for _, pattern := range []string{"cache/layers/*.new", "images/.*.new", "images/.*.old"} {
+		found, err := filepath.Glob(filepath.Join(h.Dir, pattern))
+		errs = append(errs, err)
+		for _, dir := range found {
+			ok, err := h.removeUnlocked(dir)
+			if ok {
+				removed = append(removed, dir)
+			}
+			errs = append(errs, err)
+		}
+	}
+	return removed, errors.Join(errs...)
+}
+
+// removeUnlocked removes a leftover unless somebody is at work on it.
+func (h Home) removeUnlocked(dir string) (bool, error) {
+	base := filepath.Base(dir)
+	name := "layer-" + strings.TrimSuffix(base, ".new")
+	if strings.HasPrefix(base, ".") {
+		name = "image-" + strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(base, "."), ".new"), ".old")
+	}
+	l, err := h.lock(name)
+	if errors.Is(err, errBusy) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer l.release()
+	return true, layer.RemoveTree(dir)
+}
+
+// CleanCache removes all layers and downloaded packages that no running bake uses.
+func (h Home) CleanCache() ([]string, error) {
+	notes, err := h.Layers().List()
+	if err != nil {
+		return nil, err
+	}
+	var removed []string
+	for _, n := range notes {
+		l, err := h.lock("layer-" + n.Key)
+		if errors.Is(err, errBusy) {
+			continue
+		}
+		if err != nil {
+			return removed, err
+		}
+		err = h.Layers().Remove(n.Key)
+		l.release()
+		if err != nil {
+			return removed, err
+		}
+		removed = append(removed, h.Layers().Tree(n.Key))
+	}
+	debs, err := filepath.Glob(filepath.Join(h.Debs(), "*.deb"))
+	base, _ := filepath.Glob(filepath.Join(h.baseDebs(), "*.deb"))
+	for _, d := range append(debs, base...) {
+		if err := os.Remove(d); err != nil {
+			return removed, fmt.Errorf("cannot remove package: %w", err)
+		}
+	}
+	return removed, err
+}

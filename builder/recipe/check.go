@@ -1,0 +1,191 @@
+package recipe
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// at notes a mistake at the line of a path, or of its nearest parent that was written down.
+func (s *shape) at(p, format string, args ...any) {
+	line, ok := s.lines[p]
+	for q := p; !ok && q != ""; line, ok = s.lines[q] {
+		q = q[:max(strings.LastIndexAny(q, ".["), 0)]
+	}
+	s.add(&yaml.Node{Line: line}, p, "", format, args...)
+}
+
+// checkItems checks what one file says by itself, and inlines files and scripts.
+func (l Library) checkItems(d *document, r *Recipe, s *shape) {
+	for i := range r.Files {
+		l.checkFile(d, &r.Files[i], s, fmt.Sprintf("files[%d]", i))
+	}
+	for i := range r.Steps {
+		l.checkStep(d, &r.Steps[i], s, fmt.Sprintf("steps[%d]", i))
+	}
+	for i, g := range r.Layers {
+		p := fmt.Sprintf("layers[%d]", i)
+		s.need(g.Name != "", p+".name")
+		s.need(len(g.Packages) > 0, p+".packages")
+		s.packages(g.Packages, p+".packages")
+		s.debconf(g.Debconf, p+".debconf")
+	}
+	s.packages(r.Packages, "packages")
+	s.packages(r.Base.Packages, "base.packages")
+	s.debconf(r.Debconf, "debconf")
+	s.known(r.Stacks, "stacks", "stack", l.Stacks)
+	s.known(r.Seal.Enable, "seal.enable", "seal operation", l.SealOps)
+	s.known(r.Seal.Disable, "seal.disable", "seal operation", l.SealOps)
+	unique(s, "layers", r.Layers, func(g Layer) string { return g.Name })
+	unique(s, "steps", r.Steps, func(t Step) string { return t.Name })
+	unique(s, "files", r.Files, func(f File) string { return f.Path })
+	s.need(r.Name != "", "name")
+}
+
+func (s *shape) need(ok bool, p string) {
+	if !ok {
+		s.at(p, "is missing")
+	}
+}
+
+// unique refuses two items of one name: the second would silently win.
+func unique[T any](s *shape, list string, items []T, name func(T) string) {
+	seen := map[string]bool{}
+	for i, it := range items {
+		n := name(it)
+		if n != "" && seen[n] {
+			s.at(fmt.Sprintf("%s[%d]", list, i), "%q is there twice", n)
+		}
+		seen[n] = true
+	}
+}
+
+// packages refuses what apt would take for something else than a package's name.
+func (s *shape) packages(list []string, p string) {
+	for i, name := range list {
+		if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789+-.:=~") != "" || strings.HasPrefix(name, "-") {
+			s.at(fmt.Sprintf("%s[%d]", p, i), "%q is no name of a package", name)
+		}
+	}
+}
+
+// debconf checks lines of debconf-set-selections(1): package, question, type, value (which may be empty).
+func (s *shape) debconf(list []string, p string) {
+	types := []string{"string", "boolean", "select", "multiselect", "password", "note", "text", "seen"}
+	for i, line := range list {
+		f := strings.Fields(line)
+		switch at := fmt.Sprintf("%s[%d]", p, i); {
+		case len(f) < 3 || strings.ContainsRune(line, '\n'):
+			s.at(at, "%q is not 'package question type value'", line)
+		case !slices.Contains(types, f[2]):
+			s.at(at, "%q is no type of a question: %s", f[2], strings.Join(types, ", "))
+		}
+	}
+}
+
+func (s *shape) known(names []string, p, what string, all []string) {
+	for i, n := range names {
+		if slices.Contains(all, n) {
+			continue
+		}
+		text := fmt.Sprintf("no %s is called %q", what, n)
+		if near := suggest(n, all); near != "" {
+			text += fmt.Sprintf(", did you mean %q?", near)
+		}
+		s.at(fmt.Sprintf("%s[%d]", p, i), "%s", text)
+	}
+}
+
+// checkFile wants exactly one source of content and turns it into Content.
+func (l Library) checkFile(d *document, f *File, s *shape, p string) {
+	s.need(f.Path != "", p+".path")
+	if f.Path != "" && (path.Clean(f.Path) != f.Path || f.Path == "/") {
+		s.at(p+".path", "%q is not a clean path of a file", f.Path)
+	}
+	if one(f.Content, f.Source, f.Template) != 1 {
+		if !(s.has(p+".content") && f.Source == "" && f.Template == "") { // an empty file is a file
+			s.at(p, "needs exactly one of content, source, template")
+		}
+		return
+	}
+	var err error
+	switch {
+	case f.Source != "":
+		f.Content, err = l.read(d, f.Source)
+		s.ok(err, p+".source")
+	case f.Template != "":
+		f.Content, err = l.template(f.Template)
+		s.ok(err, p+".template")
+	}
+	f.Source, f.Template = "", ""
+}
+
+// checkStep wants exactly one kind of work and turns a script into Run.
+func (l Library) checkStep(d *document, t *Step, s *shape, p string) {
+	s.need(t.Name != "", p+".name")
+	n := one(t.Run, t.Script)
+	if t.OpenStack != nil {
+		n++
+		s.need(len(t.OpenStack.Services) > 0, p+".openstack.services")
+	}
+	if n != 1 {
+		s.at(p, "needs exactly one of run, script, openstack")
+		return
+	}
+	if t.Script != "" {
+		var err error
+		t.Run, err = l.read(d, t.Script)
+		s.ok(err, p+".script")
+		t.Script = ""
+	}
+}
+
+func (s *shape) has(p string) bool { _, ok := s.lines[p]; return ok }
+
+func (s *shape) ok(err error, p string) {
+	if err != nil {
+		s.at(p, "%v", err)
+	}
+}
+
+func one(values ...string) int {
+	n := 0
+	for _, v := range values {
+		if v != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// complete checks the recipe as a whole, after everything that it extends was merged in.
+func (l Library) complete(r *Recipe, file string) Mistakes {
+	var out Mistakes
+	add := func(p, format string, args ...any) {
+		out = append(out, Mistake{File: file, Path: p, Text: fmt.Sprintf(format, args...)})
+	}
+	switch {
+	case r.Base.Image != "" && (r.Base.Suite != "" || len(r.Base.Packages) > 0):
+		add("base", "has both an image and packages; use one")
+	case r.Base.Image == "" && r.Base.Suite == "":
+		add("base.suite", "is missing (or base.image, or extends)")
+	}
+	unique := map[string]bool{"packages": len(r.Packages) > 0}
+	for _, g := range r.Layers {
+		if unique[g.Name] {
+			add("layers", "%q is the name of two layers", g.Name)
+		}
+		unique[g.Name] = true
+	}
+	if l.Steps != nil {
+		for _, t := range r.Steps {
+			for _, lack := range l.Steps(r, t) {
+				add("steps."+t.Name, "%s", lack)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,13 @@
+package seal
+
+// All is the catalogue, in the order in which operations run. What others may write into (logs, tmp) comes last.
+func All() []Operation {
+	return []Operation{
+		machineID, machineInfo, sshHostKeys, randomSeed, credentialSecret,
+		dhcpLeases, networkManager, udevNames, cloudInit,
+		iscsiInitiator, nvmeHost, hostID, lvmDevices, libvirtHost, multipath,
+		resolver, timeKeeping, installer, packageIDs, crashData, mail,
+		shellHistory, backups, packageCache, stamps, journal, logs, tmp,
+		sshUserKeys, snakeoil, subscription,
+	}
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+
+	"goldsmith/builder"
+	"goldsmith/builder/isolate"
+	"goldsmith/builder/recipe"
+	"goldsmith/builder/seal"
+	"goldsmith/firstboot/report"
+	"goldsmith/firstboot/rewriters"
+	"goldsmith/recipes"
+)
+
+func bakeCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "bake",
+		Usage:     "make a golden image from a recipe",
+		ArgsUsage: "RECIPE",
+		Description: "RECIPE is a YAML file, or the name of a recipe that comes with goldsmith. A bake that was stopped, or that\n" +
+			"failed, goes on with the phase that it stopped in when the same command is given again.",
+		Flags: []cli.Flag{
+			bakeHomeFlag(),
+			&cli.StringFlag{Name: "name", Aliases: []string{"o"}, Usage: "call the image `NAME` instead of what its recipe says"},
+			&cli.BoolFlag{Name: "check", Usage: "say all that is wrong with the recipe, and do nothing"},
+			&cli.BoolFlag{Name: "plan", Usage: "say what would be done, and do nothing"},
+			&cli.BoolFlag{Name: "show", Usage: "print the recipe that comes with goldsmith under this name"},
+			&cli.StringFlag{Name: "until", Usage: "stop after `PHASE`"},
+			&cli.BoolFlag{Name: "fresh", Usage: "do everything anew, also what is cached"},
+			&cli.BoolFlag{Name: "no-proof", Usage: "do not boot a trial clone"},
+			&cli.StringFlag{Name: "firstboot", Usage: "put this `PROGRAM` into the image (default: firstboot beside goldsmith)"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but errors"},
+			&cli.BoolFlag{Name: "json", Usage: "print events as JSON, one per line"},
+		},
+		Action: bake,
+	}
+}
+
+// bakeHomeFlag is where the bench keeps images and cache.
+func bakeHomeFlag() cli.Flag {
+	return &cli.StringFlag{Name: "home", EnvVars: []string{"GOLDSMITH_HOME"}, Value: builder.DefaultHome, Usage: "keep images and cache in `DIR`"}
+}
+
+// library is what recipes may name.
+func library() recipe.Library {
+	var stacks []string
+	for _, r := range rewriters.All() {
+		if !r.Base {
+			stacks = append(stacks, r.Name)
+		}
+	}
+	return recipe.Library{Recipes: recipes.FS, Templates: recipes.FS, Stacks: stacks, SealOps: seal.Names(seal.All())}
+}
+
+func bake(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return report.Faultf(report.Usage, "cannot bake: give one recipe").WithHint("recipes that come with goldsmith: %v", library().Names())
+	}
+	name := c.Args().First()
+	if c.Bool("show") {
+		return show(c, name)
+	}
+	r, err := library().Load(name)
+	if err != nil {
+		return err
+	}
+	if c.Bool("check") {
+		_, err := fmt.Fprintf(c.App.Writer, "%s: no mistakes, %d packages, %d steps, digest %.12s\n", r.Name, len(r.AllPackages()), len(r.Steps), r.Digest())
+		return err
+	}
+	j, err := newJob(c, r)
+	if err != nil {
+		return err
+	}
+	if c.Bool("plan") {
+		return j.Plan(c.App.Writer)
+	}
+	if err := j.Check(); err != nil {
+		return err
+	}
+	if !isolate.Inside() {
+		return bakeIsolated(c)
+	}
+	return bakeInside(c, j)
+}
+
+// show prints a bundled recipe, to start from.
+func show(c *cli.Context, name string) error {
+	data, err := recipes.FS.ReadFile(name + ".yaml")
+	if err != nil {
+		return report.Faultf(report.Usage, "cannot show recipe %s: none of goldsmith's is called so", name).
+			WithHint("recipes that come with goldsmith: %v", library().Names())
+	}
+	_, err = c.App.Writer.Write(data)
+	return err
+}
+
+func newJob(c *cli.Context, r *recipe.Recipe) (*builder.Job, error) {
+	dir, err := filepath.Abs(c.String("home"))
+	if err != nil {
+		return nil, err
+	}
+	j := &builder.Job{
+		Recipe: r, Home: builder.Home{Dir: dir}, Name: r.Name, Version: version(), Until: c.String("until"), Fresh: c.Bool("fresh"),
+		NoProof: c.Bool("no-proof"), Firstboot: c.String("firstboot"), Units: stackUnits(r.Stacks),
+	}
+	if n := c.String("name"); n != "" {
+		j.Name = n
+	}
+	if j.Firstboot == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		j.Firstboot = filepath.Join(filepath.Dir(self), "firstboot")
+	}
+	return j, builder.CheckName(j.Name)
+}
+
+// first are units that firstboot's stack phase itself needs: holding them behind it would be a circle.
+var first = []string{"mariadb.service", "mysqld.service", "mysql.service", "postgresql.service", "ovsdb-server.service",
+	"openvswitch.service", "openvswitch-switch.service"}
+
+// stackUnits lists the units that must not start before a clone is itself.
+func stackUnits(stacks []string) []string {
+	var out []string
+	for _, r := range rewriters.All() {
+		if r.Phase != rewriters.Stack || !slices.Contains(stacks, r.Name) {
+			continue
+		}
+		for _, u := range r.Units {
+			if !slices.Contains(first, u) && !slices.Contains(out, u) {
+				out = append(out, u)
+			}
+		}
+	}
+	return out
+}
+
+// bakeIsolated runs the same command in namespaces of its own. It has printed its errors when it comes back.
+func bakeIsolated(c *cli.Context) error {
+	if err := os.Setenv(builder.PIDVariable, strconv.Itoa(os.Getpid())); err != nil {
+		return err
+	}
+	code, err := isolate.Run(c.Context, c.App.Reader, c.App.Writer, c.App.ErrWriter)
+	if err != nil {
+		return err
+	}
+	if code != 0 {
+		return report.Said(report.Code(code))
+	}
+	return nil
+}
+
+func bakeInside(c *cli.Context, j *builder.Job) error {
+	if err := isolate.Enter(); err != nil {
+		return err
+	}
+	home, err := builder.OpenHome(j.Home.Dir)
+	if err != nil {
+		return err
+	}
+	j.Home = home
+	ui := newProgress(c)
+	j.Tell = ui.tell
+	err = builder.Build(c.Context, j)
+	return errors.Join(err, ui.end(j, err))
+}
