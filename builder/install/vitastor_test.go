@@ -41,8 +41,8 @@ const diff = `diff --git a/downloader.sh b/downloader.sh
  vcenter://*)
 `
 
-// machine is a tree with OpenNebula's stock files of a release and the plugin's scripts.
-func machine(t *testing.T, release string) *tree.FS {
+// stockMachine is a tree with OpenNebula's stock files of a release and the plugin's scripts.
+func stockMachine(t *testing.T, release string) *tree.FS {
 	t.Helper()
 	root := opened(t)
 	put(t, root, onedConf, read(t, "../../firstboot/text/oned/testdata/"+release+"/oned.conf"), 0o640)
@@ -131,7 +131,7 @@ func diffLines(before, after string) (came []string, went int) {
 func TestVitastorOnEveryRelease(t *testing.T) {
 	for _, release := range releases {
 		t.Run(release, func(t *testing.T) {
-			root := machine(t, release)
+			root := stockMachine(t, release)
 			before := map[string]string{}
 			for _, f := range []string{onedConf, execRC, downloader} {
 				before[f] = content(t, root, f)
@@ -234,7 +234,7 @@ func readAll(t *testing.T, data string) map[string]string {
 
 // What a real oned 6.10.5 printed of its configuration after the vendor's installer had run.
 func TestListsEqualTheVendorsResult(t *testing.T) {
-	root := machine(t, "6.10.5")
+	root := stockMachine(t, "6.10.5")
 	if _, err := vitastor(t, root, VitastorOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +289,7 @@ func TestWhatCannotBeDoneIsSaid(t *testing.T) {
 		"a list with a shell variable": {edit(execRC, `LIVE_DISK_SNAPSHOTS="`, `LIVE_DISK_SNAPSHOTS="$OTHERS `), execRC, "live disk snapshots", Impossible, "no line"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			root := machine(t, "6.10.5")
+			root := stockMachine(t, "6.10.5")
 			tc.spoil(t, root)
 			before, _ := root.ReadFile(tc.file)
 			results, err := vitastor(t, root, VitastorOptions{})
@@ -316,7 +316,7 @@ func rm(t *testing.T, root *tree.FS, name string) {
 }
 
 func TestPluginFromSource(t *testing.T) {
-	root := machine(t, "7.0.2")
+	root := stockMachine(t, "7.0.2")
 	rm(t, root, remotes+"/tm")
 	source := fstest.MapFS{
 		"remotes/tm/vitastor/clone":     {Data: []byte("#!/bin/bash\n")},
@@ -341,7 +341,7 @@ func TestPluginFromSource(t *testing.T) {
 }
 
 func TestAppArmorForEveryConf(t *testing.T) {
-	root := machine(t, "6.10.5")
+	root := stockMachine(t, "6.10.5")
 	put(t, root, apparmor, "# local", 0o600)
 	confs := []string{"/etc/vitastor/a.conf", "/etc/vitastor/b.conf", "/etc/vitastor/a.conf"}
 	if _, err := vitastor(t, root, VitastorOptions{Confs: confs}); err != nil {
