@@ -1,0 +1,252 @@
+package packstack
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"goldsmith/builder/answers/lint"
+	"goldsmith/builder/answers/pyconf"
+	"goldsmith/builder/answers/secret"
+)
+
+// Options says what New writes.
+type Options struct {
+	Preset   *Preset           // nil for packstack's own defaults
+	Set      map[string]string // answers by key; they win over the preset
+	Address  string            // for hosts that neither names; "" is 127.0.0.1
+	Hostname string            // for certificates; "" is localhost
+	Random   io.Reader         // crypto/rand.Reader
+}
+
+// New writes a complete answer file: every key of the release once, in packstack's order, in pure ASCII, every password
+// random. A value that Check would call an error is refused, all of them at once, as [Rejected].
+func New(m *Model, o Options) ([]byte, error) {
+	given, err := o.answers(m)
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]string{}
+	for _, p := range m.Parameters() {
+		v, ok := given[p.Key]
+		if !ok {
+			if v, err = o.fill(p); err != nil {
+				return nil, err
+			}
+		}
+		values[p.Key] = v
+	}
+	if _, ok := given["CONFIG_TROVE_NOVA_PW"]; !ok && values["CONFIG_TROVE_NOVA_USER"] == "trove" {
+		values["CONFIG_TROVE_NOVA_PW"] = values["CONFIG_TROVE_KS_PW"]
+	}
+	data := render(m, o.Preset, values)
+	if report := Check(data, m, nil); report.Errors > 0 {
+		return nil, &Rejected{report.Findings}
+	}
+	return data, nil
+}
+
+// answers are those of the preset and of Set, or every reason against them.
+func (o Options) answers(m *Model) (map[string]string, error) {
+	given := map[string]string{}
+	if o.Preset != nil {
+		given = o.Preset.Answers()
+	}
+	var log lint.Log
+	for _, k := range slices.Sorted(maps.Keys(o.Set)) {
+		if p := m.resolve(&log, k); p != nil {
+			given[p.Key] = o.Set[k]
+		}
+		oneLine(&log, k, o.Set[k])
+	}
+	if list := log.Findings(); len(list) > 0 {
+		return nil, &Rejected{list}
+	}
+	return given, nil
+}
+
+func oneLine(log *lint.Log, key, value string) {
+	if strings.ContainsAny(value, "\r\n") {
+		log.Errorf(0, "bad-value", key, "%s: a value has one line", key)
+	}
+}
+
+// resolve finds the parameter that key names, or notes why there is none.
+func (m *Model) resolve(log *lint.Log, key string) *Parameter {
+	key = strings.ToUpper(strings.TrimSpace(key))
+	if p, ok := m.Parameter(key); ok {
+		return p
+	}
+	if p, ok := m.byOld[key]; ok {
+		log.Errorf(0, "deprecated", key, "%s is an old name of %s", key, p.Key).Hintf("write %s", p.Key)
+		return nil
+	}
+	finding := log.Errorf(0, "unknown-key", key, "%s is no parameter of packstack %s", key, m.Release)
+	if near, ok := lint.Nearest(key, m.keys()); ok {
+		finding.Hintf("did you mean %s?", near)
+	}
+	return nil
+}
+
+// fill makes the value of a parameter that nobody gave.
+func (o Options) fill(p *Parameter) (string, error) {
+	address, hostname := o.Address, o.Hostname
+	if address == "" {
+		address = "127.0.0.1"
+	}
+	if hostname == "" {
+		hostname = "localhost"
+	}
+	switch p.Kind {
+	case HostIP:
+		return address, nil
+	case Hostname:
+		return hostname, nil
+	case AdminAtHost:
+		return "admin@" + hostname, nil
+	case LDAPAtHostIP:
+		return "ldap://" + address, nil
+	}
+	if p.Kind.Generated() {
+		return generate(p, o.Random)
+	}
+	return p.Default, nil
+}
+
+// generate makes a secret. Heat wants its key to be 32 characters long, and packstack wants it not to be a number.
+func generate(p *Parameter, random io.Reader) (string, error) {
+	for {
+		length := 24
+		if p.Kind == Hex16 || p.Kind == Hex32 {
+			length = 32
+		}
+		v, err := secret.New(random, length)
+		if err != nil {
+			return "", fmt.Errorf("cannot make %s: %w", p.Key, err)
+		}
+		if !floaty(v) {
+			return v, nil
+		}
+	}
+}
+
+// render writes the file.
+func render(m *Model, preset *Preset, values map[string]string) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Answers for packstack %s.\n", m.Release)
+	if preset != nil {
+		fmt.Fprintf(&b, "# Preset %s: %s.\n", preset.Name, preset.Short)
+	}
+	b.WriteString("# The passwords are random. Packstack deletes this file and writes it anew without these comments.\n")
+	fmt.Fprintf(&b, "\n[%s]\n", Section)
+	for _, g := range m.Groups {
+		fmt.Fprintf(&b, "\n# %s", g.Name)
+		if g.Condition != "" {
+			fmt.Fprintf(&b, ": read only when %s", g.when)
+		}
+		b.WriteString("\n")
+		for _, p := range g.Parameters {
+			if len(p.Options) > 0 && !slices.Contains(p.Options, "y") && !slices.Contains(p.Validators, "regexp") {
+				fmt.Fprintf(&b, "# one%s of: %s\n", map[bool]string{true: " or more"}[p.Multi], strings.Join(p.Options, " "))
+			}
+			fmt.Fprintf(&b, "%s=%s\n", p.Key, values[p.Key])
+		}
+	}
+	return []byte(b.String())
+}
+
+// Rejected is an error that holds every reason.
+type Rejected struct{ Findings []lint.Finding }
+
+// Error is one line for each reason.
+func (r *Rejected) Error() string {
+	var lines []string
+	for _, f := range r.Findings {
+		if f.Severity == lint.Error {
+			lines = append(lines, f.Message)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Edit says what Set changes.
+type Edit struct {
+	Set      map[string]string // new values by key
+	Generate []string          // keys that get a new random secret
+	Delete   []string          // keys that are taken out
+	Random   io.Reader         // crypto/rand.Reader
+}
+
+// Set returns data with the edit done: comments, order and everything else stay, every changed key stands there once, and
+// older names of it are gone. A file that does not parse and a new value that Check calls an error are refused.
+func Set(data []byte, m *Model, e Edit) ([]byte, error) {
+	values, gone, err := e.resolve(m)
+	if err != nil {
+		return nil, err
+	}
+	f := pyconf.Parse(data, pyconf.Lower)
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if s, ok := f.Get(Section, key); ok && len(s.More) > 0 {
+			return nil, fmt.Errorf("cannot set %s: line %d is indented and would be lost with the old value", key, s.More[0])
+		}
+		if f, err = f.Set(Section, key, values[key]); err != nil {
+			return nil, err
+		}
+		p, _ := m.Parameter(key)
+		gone = append(gone, p.Replaces...)
+	}
+	for _, key := range gone {
+		if f, err = f.Delete(Section, key); err != nil {
+			return nil, err
+		}
+	}
+	if err := refuseBad(f.Bytes(), m, values); err != nil {
+		return nil, err
+	}
+	return f.Bytes(), nil
+}
+
+// resolve checks the keys and makes the secrets.
+func (e Edit) resolve(m *Model) (values map[string]string, gone []string, err error) {
+	var log lint.Log
+	values = map[string]string{}
+	for _, k := range slices.Sorted(maps.Keys(e.Set)) {
+		if p := m.resolve(&log, k); p != nil {
+			values[p.Key] = e.Set[k]
+		}
+		oneLine(&log, k, e.Set[k])
+	}
+	for _, k := range e.Generate {
+		p := m.resolve(&log, k)
+		switch {
+		case p == nil:
+		case !p.Secret:
+			log.Errorf(0, "not-secret", k, "%s is no secret", p.Key)
+		default:
+			if values[p.Key], err = generate(p, e.Random); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	// Any key may be taken out, above all those that packstack does not know.
+	if list := log.Findings(); len(list) > 0 {
+		return nil, nil, &Rejected{list}
+	}
+	return values, slices.Clone(e.Delete), nil
+}
+
+// refuseBad returns the errors that Check finds at the keys that were set.
+func refuseBad(data []byte, m *Model, values map[string]string) error {
+	var bad []lint.Finding
+	for _, f := range Check(data, m, nil).Findings {
+		if _, changed := values[strings.ToUpper(f.Key)]; changed && f.Severity == lint.Error {
+			bad = append(bad, f)
+		}
+	}
+	if len(bad) > 0 {
+		return &Rejected{bad}
+	}
+	return nil
+}
