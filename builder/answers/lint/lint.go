@@ -138,3 +138,17 @@ func (r *Report) JSON(w io.Writer) error {
 	e.SetIndent("", "  ")
 	return e.Encode(r)
 }
+
+// Rejected is an error with every reason in it: the answers that were to be written are wrong.
+type Rejected struct{ Findings []Finding }
+
+// Error has one line for each reason.
+func (r *Rejected) Error() string {
+	var lines []string
+	for _, f := range r.Findings {
+		if f.Severity == Error {
+			lines = append(lines, f.Message)
+		}
+	}
+	return strings.Join(lines, "\n")
+}

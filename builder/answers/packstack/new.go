@@ -22,7 +22,7 @@ type Options struct {
 }
 
 // New writes a complete answer file: every key of the release once, in packstack's order, in pure ASCII, every password
-// random. A value that Check would call an error is refused, all of them at once, as [Rejected].
+// random. A value that Check would call an error is refused, all of them at once, as [lint.Rejected].
 func New(m *Model, o Options) ([]byte, error) {
 	given, err := o.answers(m)
 	if err != nil {
@@ -43,7 +43,7 @@ func New(m *Model, o Options) ([]byte, error) {
 	}
 	data := render(m, o.Preset, values)
 	if report := Check(data, m, nil); report.Errors > 0 {
-		return nil, &Rejected{report.Findings}
+		return nil, &lint.Rejected{Findings: report.Findings}
 	}
 	return data, nil
 }
@@ -62,7 +62,7 @@ func (o Options) answers(m *Model) (map[string]string, error) {
 		oneLine(&log, k, o.Set[k])
 	}
 	if list := log.Findings(); len(list) > 0 {
-		return nil, &Rejected{list}
+		return nil, &lint.Rejected{Findings: list}
 	}
 	return given, nil
 }
@@ -157,20 +157,6 @@ func render(m *Model, preset *Preset, values map[string]string) []byte {
 	return []byte(b.String())
 }
 
-// Rejected is an error that holds every reason.
-type Rejected struct{ Findings []lint.Finding }
-
-// Error is one line for each reason.
-func (r *Rejected) Error() string {
-	var lines []string
-	for _, f := range r.Findings {
-		if f.Severity == lint.Error {
-			lines = append(lines, f.Message)
-		}
-	}
-	return strings.Join(lines, "\n")
-}
-
 // Edit says what Set changes.
 type Edit struct {
 	Set      map[string]string // new values by key
@@ -232,7 +218,7 @@ func (e Edit) resolve(m *Model) (values map[string]string, gone []string, err er
 	}
 	// Any key may be taken out, above all those that packstack does not know.
 	if list := log.Findings(); len(list) > 0 {
-		return nil, nil, &Rejected{list}
+		return nil, nil, &lint.Rejected{Findings: list}
 	}
 	return values, slices.Clone(e.Delete), nil
 }
@@ -246,7 +232,7 @@ func refuseBad(data []byte, m *Model, values map[string]string) error {
 		}
 	}
 	if len(bad) > 0 {
-		return &Rejected{bad}
+		return &lint.Rejected{Findings: bad}
 	}
 	return nil
 }

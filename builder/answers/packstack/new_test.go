@@ -134,7 +134,7 @@ func TestNewRefusesAllBadAnswersAtOnce(t *testing.T) {
 		t.Errorf("error %q, want %q", err, want)
 	}
 	_, err = New(m, Options{Random: dice(), Set: map[string]string{"CONFIG_REDIS_PORT": "0", "CONFIG_HEAT_INSTALL": "Y"}})
-	var r *Rejected
+	var r *lint.Rejected
 	if !errors.As(err, &r) || strings.Count(err.Error(), "\n") != 1 {
 		t.Errorf("error %q, want two lines", err)
 	}
