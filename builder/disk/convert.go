@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -104,4 +105,31 @@ func splitProgress(data []byte, atEOF bool) (int, []byte, error) {
 // toolFault says that a program of the host is missing, and where it comes from.
 func toolFault(tool, pkg string, err error) error {
 	return report.Faultf(report.Usage, "cannot run %s: %w", tool, err).WithHint("apt-get install %s", pkg)
+}
+
+// An info is the part of `qemu-img info` that is of use here.
+type info struct {
+	VirtualSize int64 `json:"virtual-size"` // bytes
+}
+
+// imageInfo asks qemu for what our own readers do not know. The format is given, so nothing is guessed; and the format
+// has no backing files, or they were checked before.
+func imageInfo(ctx context.Context, l layer) (info, error) {
+	spec, err := json.Marshal(l.node(true, ""))
+	if err != nil {
+		return info{}, fmt.Errorf("cannot describe image: %w", err)
+	}
+	out, err := exec.CommandContext(ctx, "qemu-img", "info", "--output=json", "json:"+string(spec)).Output()
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		return info{}, report.Faultf(report.Usage, "cannot open image %s: %s", l.Path, strings.TrimSpace(string(exit.Stderr)))
+	case err != nil:
+		return info{}, toolFault("qemu-img", "qemu-utils", err)
+	}
+	var i info
+	if err := json.Unmarshal(out, &i); err != nil {
+		return info{}, fmt.Errorf("cannot read what qemu-img says: %w", err)
+	}
+	return i, nil
 }
