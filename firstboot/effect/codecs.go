@@ -4,11 +4,13 @@ import (
 	"goldsmith/firstboot/plan"
 	"goldsmith/firstboot/text"
 	"goldsmith/firstboot/text/apache"
+	"goldsmith/firstboot/text/debconf"
 	"goldsmith/firstboot/text/hosts"
 	"goldsmith/firstboot/text/ifcfg"
 	"goldsmith/firstboot/text/ini"
 	"goldsmith/firstboot/text/keyfile"
 	"goldsmith/firstboot/text/oned"
+	"goldsmith/firstboot/text/pysettings"
 	"goldsmith/firstboot/text/shellvar"
 	"goldsmith/firstboot/text/yamlline"
 )
@@ -16,11 +18,13 @@ import (
 // codecs are the file formats by the name that a change's kind carries.
 var codecs = byName(
 	apache.Codec,
+	debconf.Codec,
 	hosts.Codec,
 	ifcfg.Codec,
 	ini.Codec,
 	keyfile.Codec,
 	oned.Codec(),
+	pysettings.Codec,
 	shellvar.Codec,
 	yamlline.Codec(),
 )
