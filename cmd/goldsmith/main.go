@@ -25,7 +25,7 @@ func main() {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) report.Code {
 	app := newApp()
 	app.Reader, app.Writer, app.ErrWriter = stdin, stdout, stderr
-	err := app.RunContext(ctx, args)
+	err := app.RunContext(ctx, flagsFirst(app, args))
 	if err != nil {
 		fmt.Fprint(stderr, report.Explain("goldsmith", err))
 	}
@@ -50,6 +50,8 @@ func newApp() *cli.App {
 func commands() []*cli.Command {
 	list := []*cli.Command{
 		bakeCommand(), sealCommand(), cleanCommand(),
+		cloneCommand(), listCommand(), waitCommand(), reportCommand(), logsCommand(), consoleCommand(), shellCommand(),
+		removeCommand(),
 	}
 	for _, c := range list {
 		c.OnUsageError = usageError

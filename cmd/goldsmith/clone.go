@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"goldsmith/firstboot/identity"
+	"goldsmith/firstboot/report"
+	"goldsmith/fleet"
+	"goldsmith/fleet/driver"
+	"goldsmith/fleet/vlan"
+)
+
+func cloneCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "clone",
+		Usage:     "make clones of a golden image on one VLAN",
+		ArgsUsage: "IMAGE",
+		Description: "All clones of one call are a fleet: all of them are made, or none. Without --bridge they stand in a lab, a private VLAN\n" +
+			"with a DHCP server that knows nothing of them. In values of --set, {n} is the number of the clone and {name} its name.",
+		Flags: []cli.Flag{
+			homeFlag(), jsonFlag(),
+			&cli.StringFlag{Name: "name", Usage: "call the fleet `NAME`, its clones NAME-1, NAME-2, ... (default: the image's name)"},
+			&cli.IntFlag{Name: "count", Aliases: []string{"n"}, Usage: "make `N` clones", Value: 1},
+			&cli.StringFlag{Name: "driver", Usage: "where the clones live: " + driverNames(), Value: "nspawn"},
+			&cli.BoolFlag{Name: "lab", Usage: "put them into a private VLAN (the default)"},
+			&cli.StringFlag{Name: "subnet", Usage: "the lab's IPv4 `CIDR`", Value: vlan.DefaultSubnet},
+			&cli.IntFlag{Name: "pool", Usage: "let the lab's DHCP server give away `N` addresses at most"},
+			&cli.BoolFlag{Name: "not-authoritative", Usage: "let the lab's DHCP server be silent on leases that it does not know"},
+			&cli.StringFlag{Name: "bridge", Usage: "put them on `BRIDGE` of this host, behind the DHCP server there"},
+			&cli.StringFlag{Name: "oui", Usage: "first half of the MACs", Value: fleet.DefaultOUI},
+			&cli.IntFlag{Name: "memory", Usage: "`MIB` of memory per clone"},
+			&cli.IntFlag{Name: "cpus", Usage: "`N` CPUs per clone"},
+			&cli.StringSliceFlag{Name: "set", Usage: "tell each clone `KEY=VALUE`: hostname, interface, prefix, phone_home"},
+			&cli.StringFlag{Name: "from-file", Usage: "tell each clone what stands in `FILE`: a JSON list of such settings, one per clone"},
+			&cli.BoolFlag{Name: "no-start", Usage: "make the clones but do not start them"},
+			&cli.BoolFlag{Name: "wait", Usage: "wait until each clone has become itself"},
+			timeoutFlag(),
+		},
+		Action: clone,
+	}
+}
+
+func timeoutFlag() cli.Flag {
+	return &cli.DurationFlag{Name: "timeout", Usage: "wait `TIME` at most", Value: 15 * time.Minute}
+}
+
+func driverNames() string {
+	var names []string
+	for _, d := range driver.All() {
+		names = append(names, d.Name())
+	}
+	return strings.Join(names, ", ")
+}
+
+func clone(c *cli.Context) error {
+	b, err := settledBench(c)
+	if err != nil {
+		return err
+	}
+	o, err := orderOf(c, b)
+	if err != nil {
+		return err
+	}
+	say := narrator(c)
+	s, err := b.Spawn(c.Context, o, func(name string) { say("%s is made", name) })
+	if err != nil {
+		return err
+	}
+	if c.Bool("wait") && !o.Created {
+		return waitFor(c, b, s.Name)
+	}
+	return printStandings(c, b, s.Name)
+}
+
+// orderOf turns the command line into an order.
+func orderOf(c *cli.Context, b fleet.Bench) (fleet.Order, error) {
+	o := fleet.Order{
+		Name: c.String("name"), Count: c.Int("count"), OUI: c.String("oui"), Memory: c.Int("memory"), CPUs: c.Int("cpus"),
+		Network: vlan.Network{Bridge: c.String("bridge")}, Created: c.Bool("no-start"),
+	}
+	if c.NArg() != 1 {
+		return o, report.Faultf(report.Usage, "cannot clone: want one image, got %d", c.NArg()).WithHint("goldsmith clone IMAGE -n 3 --name demo")
+	}
+	var err error
+	if o.Image, err = b.Image(c.Args().First()); err != nil {
+		return o, err
+	}
+	if o.Name == "" {
+		o.Name = o.Image.Name
+	}
+	d, ok := driver.ByName(c.String("driver"))
+	if !ok {
+		return o, report.Faultf(report.Usage, "cannot use the driver %q: there are %s", c.String("driver"), driverNames()).
+			WithHint("--driver nspawn")
+	}
+	o.Driver = d
+	if err := chooseNetwork(c, &o); err != nil {
+		return o, err
+	}
+	o.Claims, err = claims(c, o)
+	return o, err
+}
+
+func chooseNetwork(c *cli.Context, o *fleet.Order) error {
+	if c.String("bridge") != "" {
+		if c.Bool("lab") {
+			return report.Faultf(report.Usage, "cannot use --lab and --bridge together")
+		}
+		return nil
+	}
+	subnet, err := netip.ParsePrefix(c.String("subnet"))
+	if err != nil {
+		return report.Faultf(report.Usage, "cannot read the subnet %q: %w", c.String("subnet"), err).WithHint("--subnet %s", vlan.DefaultSubnet)
+	}
+	o.Lab = vlan.NewLab(o.Name, subnet, "")
+	o.Lab.Pool, o.Lab.Authoritative = c.Int("pool"), !c.Bool("not-authoritative")
+	return nil
+}
+
+// claims returns what each clone is told, from --from-file and then --set; nothing where neither is given.
+func claims(c *cli.Context, o fleet.Order) ([]identity.Claim, error) {
+	var out []identity.Claim
+	if file := c.String("from-file"); file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, report.Faultf(report.Usage, "cannot read the settings: %w", err)
+		}
+		if err := strict(b, &out); err != nil {
+			return nil, report.Faultf(report.Usage, "cannot read the settings in %s: %w", file, err).
+				WithHint(`want [{"hostname": "a"}, {"hostname": "b"}]`)
+		}
+	} else if len(c.StringSlice("set")) > 0 {
+		out = make([]identity.Claim, o.Count)
+	}
+	for i := range out {
+		if err := set(&out[i], c.StringSlice("set"), i+1, o.Name); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// set applies settings to one claim. The keys are those of the claim's JSON.
+func set(claim *identity.Claim, settings []string, n int, name string) error {
+	values := map[string]string{}
+	fill := strings.NewReplacer("{n}", strconv.Itoa(n), "{name}", fmt.Sprintf("%s-%d", name, n))
+	for _, kv := range settings {
+		key, value, ok := strings.Cut(kv, "=")
+		if !ok {
+			return report.Faultf(report.Usage, "cannot read the setting %q: want KEY=VALUE", kv).WithHint("--set prefix=t{n}-")
+		}
+		values[key] = fill.Replace(value)
+	}
+	b, err := json.Marshal(values)
+	if err == nil {
+		err = strict(b, claim)
+	}
+	if err != nil {
+		return report.Faultf(report.Usage, "cannot set %s: %w", strings.Join(settings, ", "), err).
+			WithHint("keys are hostname, interface, prefix, phone_home")
+	}
+	return nil
+}
+
+// strict decodes JSON and refuses keys that nobody would read.
+func strict(b []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	return d.Decode(into)
+}

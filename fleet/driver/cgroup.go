@@ -1,0 +1,169 @@
+package driver
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// cgroupParent is the folder below which every machine has its own, in every hierarchy.
+const cgroupParent = "goldsmith"
+
+// A cgroup is the set of folders, one in each hierarchy that the host has mounted, that holds all processes of a machine.
+// What is in it can be ended to the last process, whichever of them has already lost its parent.
+type cgroup []string
+
+// cgroupOf names the cgroup of a unit. It makes nothing.
+func cgroupOf(unit string) (cgroup, error) {
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	mounts, err := parseHierarchies(f)
+	if err != nil {
+		return nil, err
+	}
+	var c cgroup
+	for _, m := range mounts {
+		c = append(c, filepath.Join(m, cgroupParent, unit))
+	}
+	if len(c) == 0 {
+		return nil, errors.New("cannot find a mounted cgroup hierarchy")
+	}
+	return c, nil
+}
+
+// parseHierarchies returns where cgroup hierarchies are mounted. The v1 cpuset hierarchy is left out: it takes no
+// process before somebody has chosen CPUs and memory nodes for it.
+func parseHierarchies(mountinfo io.Reader) ([]string, error) {
+	var out []string
+	sc := bufio.NewScanner(mountinfo)
+	for sc.Scan() {
+		before, after, _ := strings.Cut(sc.Text(), " - ")
+		left, right := strings.Fields(before), strings.Fields(after)
+		if len(left) < 6 || len(right) < 3 {
+			continue
+		}
+		where, kind, options := left[4], right[0], strings.Split(right[2], ",")
+		if kind == "cgroup2" || kind == "cgroup" && !slices.Contains(options, "cpuset") {
+			out = append(out, where)
+		}
+	}
+	return out, sc.Err()
+}
+
+// make makes the folders.
+func (c cgroup) make() error {
+	for _, dir := range c {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("cannot make a cgroup: %w", err)
+		}
+	}
+	return nil
+}
+
+// add moves a process in.
+func (c cgroup) add(pid int) error {
+	for _, dir := range c {
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
+			return fmt.Errorf("cannot move process %d into its cgroup: %w", pid, err)
+		}
+	}
+	return nil
+}
+
+// pids lists the processes in all folders and below them.
+func (c cgroup) pids() ([]int, error) {
+	var out []int
+	err := c.walk(func(dir string) error {
+		b, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		for f := range strings.FieldsSeq(string(b)) {
+			if pid, err := strconv.Atoi(f); err == nil && pid > 0 {
+				out = append(out, pid)
+			}
+		}
+		return err
+	})
+	slices.Sort(out)
+	return slices.Compact(out), err
+}
+
+// walk calls f for every folder, children first. Folders that vanish meanwhile are passed over.
+func (c cgroup) walk(f func(dir string) error) error {
+	for _, top := range c {
+		var dirs []string
+		err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				dirs = append(dirs, path)
+			}
+			return passOver(err)
+		})
+		slices.Reverse(dirs)
+		for _, dir := range dirs {
+			err = errors.Join(err, passOver(f(dir)))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// passOver drops errors of folders that are gone. The kernel says ENODEV for a file of a cgroup that was just removed.
+func passOver(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
+}
+
+// kill ends every process inside and returns when none is left. It goes on until it finds none: a process may fork
+// between being listed and being hit.
+func (c cgroup) kill(ctx context.Context) error {
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		pids, err := c.pids()
+		if err != nil || len(pids) == 0 {
+			return err
+		}
+		for _, pid := range pids {
+			_ = unix.Kill(pid, unix.SIGKILL) // gone already is what we want
+		}
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			return fmt.Errorf("cannot end processes %v: still there after SIGKILL", pids)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// remove removes the folders, and the parent where this was the last machine. The kernel lets go of a folder a moment
+// after its last process, so it is tried for a while.
+func (c cgroup) remove() error {
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		err := c.walk(os.Remove)
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("cannot remove a cgroup: %w", err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	for _, dir := range c {
+		_ = os.Remove(filepath.Dir(dir)) // refused while other machines are in it
+	}
+	return nil
+}
