@@ -119,6 +119,9 @@ func (s *Standing) take(c Clone, r report.Report) {
 	}
 }
 
+// cleanup begins what systemd-nspawn says at every end on hosts whose /run is no tmpfs. It means nothing.
+const cleanup = "Attempted to remove disk file system"
+
 // lastWords returns the last line of a console log that says anything.
 func lastWords(path string) string {
 	tail, err := Tail(path, 4096)
@@ -127,7 +130,7 @@ func lastWords(path string) string {
 	}
 	lines := bytes.FieldsFunc(tail, func(r rune) bool { return r == '\n' || r == '\r' })
 	for i := len(lines) - 1; i >= 0; i-- {
-		if line := bytes.TrimSpace(lines[i]); len(line) > 0 {
+		if line := bytes.TrimSpace(lines[i]); len(line) > 0 && !bytes.HasPrefix(line, []byte(cleanup)) {
 			return "last words: " + string(line)
 		}
 	}

@@ -132,7 +132,7 @@ func nspawnCommand(m Machine) []string {
 	argv := []string{
 		"systemd-nspawn", "--quiet", "--directory=" + rootDir(m), "--register=no", "--keep-unit", "--machine=" + m.Unit,
 		"--hostname=" + m.Name, "--network-namespace-path=/proc/self/fd/" + strconv.Itoa(netFD),
-		"--capability=CAP_NET_ADMIN", "--console=pipe", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
+		"--capability=CAP_NET_ADMIN", "--console=read-only", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
 		"--load-credential=" + identity.Credential + ":" + claimOf(m),
 	}
 	for _, dev := range []string{"/dev/net/tun"} { // Open vSwitch's userspace datapath and nested machines want it

@@ -1,0 +1,177 @@
+// Package drivertest is the contract of driver.Driver, tested once for all drivers.
+package drivertest
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"goldsmith/firstboot/identity"
+	"goldsmith/firstboot/report"
+	"goldsmith/fleet/driver"
+	"goldsmith/fleet/process"
+)
+
+// A Place is what a driver needs for its test.
+type Place struct {
+	Driver  driver.Driver
+	Machine driver.Machine // all but Name, Unit, Dir and Claim, which the suite chooses
+	Boot    time.Duration  // how long a machine of this kind may take to report
+	// Leftovers lists what of a unit is still there on the host; nothing after Remove.
+	Leftovers func(t *testing.T, unit string) []string
+}
+
+// Run runs the contract against a driver.
+func Run(t *testing.T, p Place) {
+	t.Run("a machine that was never made is removed without complaint", p.removeNothing)
+	t.Run("life of a machine", p.life)
+	t.Run("a start that cannot be recorded leaves nothing", p.unrecorded)
+	t.Run("a machine that loses its process by SIGKILL is removed", p.killed)
+}
+
+func (p Place) machine(t *testing.T, unit string) driver.Machine {
+	t.Helper()
+	m := p.Machine
+	m.Name, m.Unit, m.Dir = "suite-"+unit, "gst"+unit, filepath.Join(t.TempDir(), "machine")
+	m.Claim = identity.Claim{Hostname: m.Name, Instance: "suite-" + unit}
+	t.Cleanup(func() { // whatever happened, the host stays clean
+		if err := p.Driver.Remove(context.WithoutCancel(t.Context()), m); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
+// create makes the folder and the files of a machine.
+func (p Place) create(t *testing.T, unit string) driver.Machine {
+	t.Helper()
+	m := p.machine(t, unit)
+	if err := p.Driver.Check(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(m.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Driver.Create(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (p Place) start(t *testing.T, m *driver.Machine) {
+	t.Helper()
+	err := p.Driver.Start(t.Context(), *m, func(id process.ID) error { m.Process = id; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Process.Kill(context.WithoutCancel(t.Context())) })
+}
+
+func (p Place) remove(t *testing.T, m driver.Machine) {
+	t.Helper()
+	for _, again := range []string{"", " again"} {
+		if err := p.Driver.Remove(t.Context(), m); err != nil {
+			t.Fatalf("remove%s: %v", again, err)
+		}
+	}
+	if m.Alive() {
+		t.Error("alive after it was removed")
+	}
+	for _, left := range p.Leftovers(t, m.Unit) {
+		t.Errorf("left behind: %s", left)
+	}
+}
+
+func (p Place) removeNothing(t *testing.T) { p.remove(t, p.machine(t, "none")) }
+
+func (p Place) life(t *testing.T) {
+	m := p.create(t, "life")
+	if m.Alive() {
+		t.Error("alive before it was started")
+	}
+	if _, err := p.Driver.Report(m); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a report before it was started: %v", err)
+	}
+	p.start(t, &m)
+	p.ready(t, m)
+	p.inside(t, m)
+	if err := p.Driver.Stop(t.Context(), m, p.Boot); err != nil || m.Alive() {
+		t.Errorf("stop: alive %t, %v", m.Alive(), err)
+	}
+	if r, err := p.Driver.Report(m); err != nil || r.State != report.Ready {
+		t.Errorf("the report of a stopped machine: %s, %v", r.State, err)
+	}
+	p.remove(t, m)
+}
+
+// ready waits for the report.
+func (p Place) ready(t *testing.T, m driver.Machine) {
+	t.Helper()
+	deadline := time.Now().Add(p.Boot)
+	for {
+		r, err := p.Driver.Report(m)
+		if err == nil && r.State == report.Ready {
+			if r.Identity.Hostname != m.Name || !r.Identity.Address.IsValid() {
+				t.Errorf("it reports that it is %s at %s", r.Identity.Hostname, r.Identity.Address)
+			}
+			return
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) || !m.Alive() || time.Now().After(deadline) {
+			log, _ := os.ReadFile(m.Console())
+			t.Fatalf("not ready: state %q, %v, alive %t, console:\n%s", r.State, err, m.Alive(), log)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// inside tries what the driver declares that it can do.
+func (p Place) inside(t *testing.T, m driver.Machine) {
+	t.Helper()
+	can := p.Driver.Capabilities()
+	if can.Files {
+		if b, err := p.Driver.ReadFile(m, "/etc/machine-id"); err != nil || len(strings.TrimSpace(string(b))) != 32 {
+			t.Errorf("machine-id: %q, %v", b, err)
+		}
+	}
+	if can.Exec {
+		cmd, err := p.Driver.Command(t.Context(), m, "uname", "-n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, err := cmd.Output(); err != nil || strings.TrimSpace(string(out)) != m.Name {
+			t.Errorf("uname -n: %q, %v", out, err)
+		}
+	}
+	if b, err := os.ReadFile(m.Console()); err != nil || !strings.Contains(string(b), "firstboot: ready as "+m.Name) {
+		t.Errorf("the console does not say that it is ready: %v\n%s", err, b)
+	}
+}
+
+func (p Place) unrecorded(t *testing.T) {
+	m := p.create(t, "unre")
+	refusal := errors.New("disk full")
+	var id process.ID
+	err := p.Driver.Start(t.Context(), m, func(got process.ID) error { id = got; return refusal })
+	if !errors.Is(err, refusal) {
+		t.Errorf("got %v, want the refusal", err)
+	}
+	if !id.Gone(t.Context(), 5*time.Second) {
+		t.Error("a process stayed that nobody knows of")
+	}
+	p.remove(t, m)
+}
+
+func (p Place) killed(t *testing.T) {
+	m := p.create(t, "kill")
+	p.start(t, &m)
+	time.Sleep(300 * time.Millisecond) // somewhere in its boot
+	if err := m.Process.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.remove(t, m)
+}
