@@ -16,8 +16,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -192,19 +194,16 @@ func (f *Fixture) SQL() string {
 func columns(t *Table) string {
 	seen := map[string]bool{}
 	var defs []string
+	for _, k := range t.Key {
+		seen[k] = true
+		defs = append(defs, "`"+k+"` varchar(190) NOT NULL")
+	}
 	for _, r := range t.Rows {
-		for c := range r {
-			if seen[c] {
-				continue
+		for _, c := range slices.Sorted(maps.Keys(r)) {
+			if !seen[c] {
+				seen[c] = true
+				defs = append(defs, "`"+c+"` text")
 			}
-			seen[c] = true
-			kind := "text"
-			for _, k := range t.Key {
-				if k == c {
-					kind = "varchar(190) NOT NULL"
-				}
-			}
-			defs = append(defs, "`"+c+"` "+kind)
 		}
 	}
 	return strings.Join(defs, ", ")

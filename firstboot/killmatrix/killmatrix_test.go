@@ -1,0 +1,285 @@
+//go:build integration
+
+package killmatrix
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"goldsmith/firstboot"
+	"goldsmith/firstboot/host/hosttest"
+	"goldsmith/firstboot/identity"
+	"goldsmith/firstboot/plan"
+	"goldsmith/firstboot/rewriters"
+	"goldsmith/firstboot/rewriters/rewritertest"
+)
+
+// TestKillMatrix kills the real binary with SIGKILL before and after every durable step, on every fixture, on two roads:
+// from the golden image to a first identity, and from there to a second. After one more run everything must be as if
+// nothing had happened: same bytes, owners, modes and rows, nothing left to plan, every restart made.
+func TestKillMatrix(t *testing.T) {
+	bin := build(t)
+	sock, db := hosttest.MariaDB(t)
+	total := 0
+	for _, f := range rewritertest.All(t, "../rewriters/testdata") {
+		t.Run(f.Name, func(t *testing.T) {
+			if len(f.Scene.To) < 2 {
+				t.Fatal("a fixture needs two identities")
+			}
+			lab := &lab{f: f, bin: bin, sock: sock, db: db, dir: t.TempDir()}
+			total += lab.road(t, nil, f.Scene.To[0])
+			total += lab.road(t, &f.Scene.To[0], f.Scene.To[1])
+			total += lab.change(t)
+		})
+	}
+	t.Logf("kill matrix: %d cuts", total)
+	if total == 0 {
+		t.Error("nothing was cut")
+	}
+}
+
+// A lab runs the binary on one fixture.
+type lab struct {
+	f         *rewritertest.Fixture
+	bin, sock string
+	db        *sql.DB
+	dir       string
+	schemas   []string
+}
+
+func build(t *testing.T) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "firstboot")
+	cmd := exec.Command("go", "build", "-tags", "killmatrix,urfave_cli_no_docs", "-o", bin, "goldsmith/cmd/firstboot")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return bin
+}
+
+// road cuts the way from one identity (nil: as baked) to another at every point.
+func (l *lab) road(t *testing.T, from *identity.Identity, to identity.Identity) int {
+	t.Helper()
+	l.fresh(t, from)
+	points := filepath.Join(l.dir, "points")
+	os.Remove(points)
+	owed := l.owed(t, to)
+	l.run(t, to, 0, "GOLDSMITH_CUTS="+points)
+	want := l.snapshot(t)
+	data, err := os.ReadFile(points)
+	check(t, err)
+	names := strings.Split(strings.TrimSpace(string(data)), "\n")
+	for n := range names {
+		l.fresh(t, from)
+		l.cut(t, to, n+1)
+		l.run(t, to, 0)
+		l.same(t, fmt.Sprintf("cut %d (%s)", n+1, names[n]), want, owed)
+	}
+	return len(names)
+}
+
+// change cuts the way to the first identity and then asks for the second: a clone that is cloned half-made. The end must be
+// the second identity, as if the first had never been begun.
+func (l *lab) change(t *testing.T) int {
+	t.Helper()
+	l.fresh(t, nil)
+	l.run(t, l.f.Scene.To[1], 0)
+	want := l.snapshot(t)
+	n := 0
+	for {
+		n++
+		l.fresh(t, nil)
+		if done := l.try(t, l.f.Scene.To[0], n); done {
+			return n - 1
+		}
+		l.run(t, l.f.Scene.To[1], 0)
+		l.same(t, fmt.Sprintf("cut %d, then another identity", n), want, nil)
+	}
+}
+
+func (l *lab) root() string { return filepath.Join(l.dir, "root") }
+
+// fresh lays out tree and databases as baked, with a seed that is known, and takes it to from where that is given.
+func (l *lab) fresh(t *testing.T, from *identity.Identity) {
+	t.Helper()
+	check(t, os.RemoveAll(l.root()))
+	l.f.Tree(t, l.root())
+	os.Remove(filepath.Join(l.dir, "ledger"))
+	l.resetDatabase(t)
+	l.resetOVS(t)
+	state := firstboot.State{Format: 1, Seed: rewriters.Seed("0123456789abcdef0123456789abcdef"),
+		Born: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Converged: map[rewriters.Phase]firstboot.Converged{}}
+	for _, to := range l.f.Scene.To {
+		for _, nic := range to.NICs {
+			state.Machine.MACs = append(state.Machine.MACs, nic.MAC)
+		}
+	}
+	data, err := json.Marshal(state)
+	check(t, err)
+	check(t, os.MkdirAll(filepath.Join(l.root(), identity.StateDir), 0o700))
+	check(t, os.WriteFile(filepath.Join(l.root(), identity.StateFile), data, 0o600))
+	if from != nil {
+		l.run(t, *from, 0)
+		os.Remove(filepath.Join(l.dir, "ledger"))
+	}
+}
+
+func (l *lab) resetDatabase(t *testing.T) {
+	t.Helper()
+	var script strings.Builder
+	for _, s := range l.schemas {
+		fmt.Fprintf(&script, "DROP DATABASE IF EXISTS `%s`;", s)
+	}
+	for _, u := range l.f.Users {
+		fmt.Fprintf(&script, "DROP USER IF EXISTS '%s'@'%s';", u["user"], u["host"])
+	}
+	l.schemas = nil
+	for name := range l.f.Tables {
+		schema, _, _ := strings.Cut(name, ".")
+		l.schemas = append(l.schemas, schema)
+	}
+	for _, s := range l.schemas {
+		fmt.Fprintf(&script, "DROP DATABASE IF EXISTS `%s`;", s)
+	}
+	if sql := script.String() + l.f.SQL(); sql != "" {
+		hosttest.Load(t, l.db, sql)
+	}
+}
+
+// resetOVS makes the database file of a switch that does not run yet, as it is in the local phase.
+func (l *lab) resetOVS(t *testing.T) {
+	t.Helper()
+	if len(l.f.OVS) == 0 {
+		return
+	}
+	conf := filepath.Join(l.root(), "etc/openvswitch/conf.db")
+	golden := filepath.Join(l.dir, "conf.db")
+	if _, err := os.Stat(golden); err != nil {
+		rewritertest.MakeOVS(t, l.f, golden)
+	}
+	data, err := os.ReadFile(golden)
+	check(t, err)
+	check(t, os.MkdirAll(filepath.Dir(conf), 0o755))
+	check(t, os.WriteFile(conf, data, 0o640))
+}
+
+// command prepares one run of the binary.
+func (l *lab) command(t *testing.T, to identity.Identity, verb string, env ...string) *exec.Cmd {
+	t.Helper()
+	id := filepath.Join(l.dir, "identity.json")
+	data, err := json.Marshal(to)
+	check(t, err)
+	check(t, os.WriteFile(id, data, 0o600))
+	cmd := exec.Command(l.bin, "--root", l.root(), "--identity", id, "--mysql", l.sock, verb)
+	cmd.Env = append(append(os.Environ(), "GOLDSMITH_UNITS="+filepath.Join(l.dir, "ledger")), env...)
+	return cmd
+}
+
+// run applies and expects an exit code.
+func (l *lab) run(t *testing.T, to identity.Identity, code int, env ...string) string {
+	t.Helper()
+	cmd := l.command(t, to, "apply", env...)
+	out, _ := cmd.CombinedOutput()
+	if got := cmd.ProcessState.ExitCode(); got != code {
+		t.Fatalf("apply ended with %d, not %d:\n%s", got, code, out)
+	}
+	return string(out)
+}
+
+// cut applies and dies at point n.
+func (l *lab) cut(t *testing.T, to identity.Identity, n int) {
+	t.Helper()
+	if l.try(t, to, n) {
+		t.Fatalf("the run ended before point %d", n)
+	}
+}
+
+// try applies with a cut at point n and tells whether the run ended before it.
+func (l *lab) try(t *testing.T, to identity.Identity, n int) bool {
+	t.Helper()
+	cmd := l.command(t, to, "apply", fmt.Sprintf("GOLDSMITH_CUT=%d", n))
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return true
+	}
+	ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || !ws.Signaled() || ws.Signal() != syscall.SIGKILL {
+		t.Fatalf("the run at point %d was not killed: %v\n%s", n, err, out)
+	}
+	return false
+}
+
+// same compares machine, plan and ledger with the uninterrupted run.
+func (l *lab) same(t *testing.T, what string, want map[string]string, owed []string) {
+	t.Helper()
+	if d := cmp.Diff(want, l.snapshot(t)); d != "" {
+		t.Fatalf("%s: not as uninterrupted (-want +got): %s", what, d)
+	}
+	var to identity.Identity
+	data, err := os.ReadFile(filepath.Join(l.dir, "identity.json"))
+	check(t, err)
+	check(t, json.Unmarshal(data, &to))
+	out, err := l.command(t, to, "plan").CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("\n0 changes")) && !bytes.HasPrefix(out, []byte("0 changes")) {
+		t.Fatalf("%s: something is left to plan: %v\n%s", what, err, out)
+	}
+	got := l.ledger(t)
+	for _, u := range owed {
+		if !contains(got, u) {
+			t.Fatalf("%s: %s was not restarted; ledger: %v", what, u, got)
+		}
+	}
+	if data, err := os.ReadFile(filepath.Join(l.root(), identity.JournalFile)); err != nil || len(data) != 0 {
+		t.Fatalf("%s: the journal is not empty: %v\n%s", what, err, data)
+	}
+}
+
+// owed returns the restarts that the plan announces.
+func (l *lab) owed(t *testing.T, to identity.Identity) []string {
+	t.Helper()
+	cmd := l.command(t, to, "plan")
+	cmd.Args = append(cmd.Args, "--json")
+	out, err := cmd.Output()
+	check(t, err)
+	var p plan.Plan
+	check(t, json.Unmarshal(out, &p))
+	return plan.Restarts(p.Changes)
+}
+
+func (l *lab) ledger(t *testing.T) []string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(l.dir, "ledger"))
+	if os.IsNotExist(err) {
+		return nil
+	}
+	check(t, err)
+	return strings.Fields(string(data))
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
