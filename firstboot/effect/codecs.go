@@ -9,6 +9,7 @@ import (
 	"goldsmith/firstboot/text/ifcfg"
 	"goldsmith/firstboot/text/ini"
 	"goldsmith/firstboot/text/keyfile"
+	"goldsmith/firstboot/text/memcached"
 	"goldsmith/firstboot/text/oned"
 	"goldsmith/firstboot/text/pysettings"
 	"goldsmith/firstboot/text/shellvar"
@@ -23,6 +24,7 @@ var codecs = byName(
 	ifcfg.Codec,
 	ini.Codec,
 	keyfile.Codec,
+	memcached.Codec,
 	oned.Codec(),
 	pysettings.Codec,
 	shellvar.Codec,

@@ -20,7 +20,7 @@ func sourced(t *testing.T, shell, script, name string) string {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(shell, "-c", `. "$1" >/dev/null 2>&1; eval "printf '%s' \"\$$2\""`, "sh", file, name)
-	cmd.Env = []string{"PATH=/usr/bin:/bin"}
+	cmd.Env, cmd.Dir = []string{"PATH=/usr/bin:/bin"}, filepath.Dir(file)
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%s: %v", shell, err)
