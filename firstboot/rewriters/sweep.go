@@ -57,8 +57,10 @@ func (r *Rewriter) sets(path, key string) bool {
 }
 
 // Any follows a value whatever it is: an address, a name, host:port, address/prefix, a URL, or a list of those with commas
-// or blanks between them. Everything that is none of these stays byte for byte.
+// or blanks between them. Everything that is none of these stays byte for byte. In a text of several words a short host
+// name may be just a word ("the controller is down") and stays.
 func Any(s *Scene, was string) (string, error) {
+	prose := strings.ContainsAny(strings.TrimSpace(was), " \t\n")
 	var out strings.Builder
 	rest := was
 	for rest != "" {
@@ -66,7 +68,11 @@ func Any(s *Scene, was string) (string, error) {
 		if i < 0 {
 			i = len(rest)
 		}
-		out.WriteString(s.token(rest[:i]))
+		if t := rest[:i]; prose && !strings.ContainsAny(t, ".:") {
+			out.WriteString(t)
+		} else {
+			out.WriteString(s.token(t))
+		}
 		if i < len(rest) {
 			out.WriteByte(rest[i])
 			i++
