@@ -29,13 +29,24 @@ func resolve(imp *identity.Imprint, st *State, machine identity.Identity, claim 
 	if err := checkName(id.FQDN()); err != nil {
 		return id, report.Faultf(report.Usage, "cannot use host name %q: %w", id.FQDN(), err)
 	}
-	id.Interface = firstOf(claim.Interface, imp.Policy.PublicInterface)
+	id.Interface = firstOf(claim.Interface, publicLink(imp, machine.NICs))
 	id.Prefix = firstOf(claim.Prefix, id.Prefix)
 	id.Peers = claim.Peers
 	if known := oldMachineID(imp, st, machine); known {
 		id.MachineID = hex.EncodeToString(machineIDFrom(st))
 	}
 	return id, nil
+}
+
+// publicLink returns the link of the public face as this machine calls it. A recipe names a bridge, which clones keep, or a
+// NIC, which another hypervisor may show under another name.
+func publicLink(imp *identity.Imprint, nics []identity.NIC) string {
+	name := imp.Policy.PublicInterface
+	renamed, err := identity.Renames(imp.Baked.NICs, nics, name, "")
+	if to, ok := renamed[name]; ok && err == nil {
+		return to
+	}
+	return name
 }
 
 func firstOf(list ...string) string {
