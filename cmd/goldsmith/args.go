@@ -11,15 +11,19 @@ import (
 // people write "goldsmith clone IMAGE -n 3". Commands that run somebody else's command line keep theirs as it is, and
 // "--" ends the flags as everywhere.
 func flagsFirst(app *cli.App, args []string) []string {
+	commands := app.Commands
 	for i := 1; i < len(args); i++ {
 		if strings.HasPrefix(args[i], "-") {
 			continue
 		}
-		c := app.Command(args[i])
-		if c == nil || len(c.Subcommands) > 0 || slices.Contains(verbatim, c.Name) {
+		at := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(args[i]) })
+		if at < 0 || slices.Contains(verbatim, commands[at].Name) {
 			return args
 		}
-		return slices.Concat(args[:i+1], reorder(c, args[i+1:]))
+		if len(commands[at].Subcommands) == 0 {
+			return slices.Concat(args[:i+1], reorder(commands[at], args[i+1:]))
+		}
+		commands = commands[at].Subcommands
 	}
 	return args
 }

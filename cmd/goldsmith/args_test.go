@@ -13,6 +13,7 @@ func TestFlagsMayFollowArguments(t *testing.T) {
 			&cli.IntFlag{Name: "count", Aliases: []string{"n"}}, &cli.StringFlag{Name: "name"}, &cli.BoolFlag{Name: "wait"},
 		}},
 		{Name: "shell"},
+		{Name: "answers", Subcommands: []*cli.Command{{Name: "check", Flags: []cli.Flag{&cli.BoolFlag{Name: "json"}}}}},
 	}}
 	tests := []struct {
 		name     string
@@ -26,6 +27,8 @@ func TestFlagsMayFollowArguments(t *testing.T) {
 		{"an unknown flag stays a flag", []string{"g", "clone", "im", "--nme", "x"}, []string{"g", "clone", "--nme", "im", "x"}},
 		{"a value is missing", []string{"g", "clone", "im", "--name"}, []string{"g", "clone", "--name", "im"}},
 		{"a command line inside is left alone", []string{"g", "shell", "c", "ls", "-n"}, []string{"g", "shell", "c", "ls", "-n"}},
+		{"below a command", []string{"g", "answers", "check", "a", "--json"}, []string{"g", "answers", "check", "--json", "a"}},
+		{"no such command below", []string{"g", "answers", "chekc", "a", "--json"}, []string{"g", "answers", "chekc", "a", "--json"}},
 		{"no command", []string{"g", "--help"}, []string{"g", "--help"}},
 		{"no such command", []string{"g", "colne", "-n", "3"}, []string{"g", "colne", "-n", "3"}},
 	}

@@ -53,7 +53,7 @@ func newApp() *cli.App {
 // commands is the list of all commands; each lives in a file of its own.
 func commands() []*cli.Command {
 	list := []*cli.Command{
-		bakeCommand(), sealCommand(), cleanCommand(),
+		bakeCommand(), sealCommand(), cleanCommand(), answersCommand(),
 		cloneCommand(), listCommand(), waitCommand(), reportCommand(), logsCommand(), consoleCommand(), shellCommand(),
 		removeCommand(),
 	}

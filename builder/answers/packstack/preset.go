@@ -65,6 +65,14 @@ func (p *Preset) takes(key, value string) bool {
 	return value == p.Answers()[key]
 }
 
+// wants is the preset's answer for a message.
+func (p *Preset) wants(key string) string {
+	if p.NIC == "" {
+		return p.answers[key]
+	}
+	return p.Answers()[key]
+}
+
 // preset reports every answer that is not the preset's.
 func (c *checker) preset(p *Preset) {
 	for _, param := range c.m.Parameters() {
@@ -75,9 +83,9 @@ func (c *checker) preset(p *Preset) {
 		switch {
 		case p.takes(param.Key, a.value):
 		case a.given:
-			c.Errorf(a.setting.Line, "preset", a.setting.Name, "%s is %q, and preset %s wants %q", a.setting.Name, a.value, p.Name, p.Answers()[param.Key])
+			c.Errorf(a.setting.Line, "preset", a.setting.Name, "%s is %q, and preset %s wants %q", a.setting.Name, a.value, p.Name, p.wants(param.Key))
 		default:
-			c.Errorf(0, "preset", param.Key, "%s is not set (packstack takes %q), and preset %s wants %q", param.Key, param.shown(), p.Name, p.Answers()[param.Key])
+			c.Errorf(0, "preset", param.Key, "%s is not set (packstack takes %q), and preset %s wants %q", param.Key, param.shown(), p.Name, p.wants(param.Key))
 		}
 	}
 }
