@@ -170,7 +170,7 @@ func (r *run) decide(ctx context.Context) error {
 	for _, n := range machine.NICs {
 		now.MACs = append(now.MACs, n.MAC)
 	}
-	why, err := r.state.renew(now, r.Now())
+	why, err := r.state.renew(now, machine.MachineID, r.Now())
 	if err != nil {
 		return err
 	}

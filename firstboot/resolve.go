@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"goldsmith/firstboot/identity"
@@ -16,15 +17,15 @@ var label = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 // resolve makes the clone's identity out of what the machine is, what it is told, and what the imprint decided.
 func resolve(imp *identity.Imprint, st *State, machine identity.Identity, claim identity.Claim) (identity.Identity, error) {
 	id := machine
-	id.Hostname, id.Domain = imp.Baked.Hostname, imp.Baked.Domain
+	id.Hostname, id.Domain = internalName(imp)
 	switch {
 	case claim.Hostname != "":
 		id.Hostname, id.Domain, _ = strings.Cut(strings.TrimSuffix(claim.Hostname, "."), ".")
 		if id.Domain == "" {
-			id.Domain = imp.Baked.Domain
+			_, id.Domain = internalName(imp)
 		}
 	case imp.Policy.Hostname == identity.HostnameFromMAC:
-		id.Hostname = nameFromMAC(imp.Baked.Hostname, machine)
+		id.Hostname = nameFromMAC(id.Hostname, machine)
 	}
 	if err := checkName(id.FQDN()); err != nil {
 		return id, report.Faultf(report.Usage, "cannot use host name %q: %w", id.FQDN(), err)
@@ -32,7 +33,7 @@ func resolve(imp *identity.Imprint, st *State, machine identity.Identity, claim 
 	id.Interface = firstOf(claim.Interface, publicLink(imp, machine.NICs))
 	id.Prefix = firstOf(claim.Prefix, id.Prefix)
 	id.Peers = claim.Peers
-	if known := oldMachineID(imp, st, machine); known {
+	if oldMachineID(imp, st, machine) {
 		id.MachineID = hex.EncodeToString(machineIDFrom(st))
 	}
 	return id, nil
@@ -49,6 +50,18 @@ func publicLink(imp *identity.Imprint, nics []identity.NIC) string {
 	return name
 }
 
+// internalName returns the name that all clones of the image share when nobody gives them one. An image that was baked
+// under the marker identity has no name of its own in it; its clones are called after the image.
+func internalName(imp *identity.Imprint) (name, domain string) {
+	if imp.Baked.Hostname != identity.Marker().Hostname {
+		return imp.Baked.Hostname, imp.Baked.Domain
+	}
+	return notLabel.ReplaceAllString(imp.Image, "-"), ""
+}
+
+// notLabel is what an image's name may have and a host name may not.
+var notLabel = regexp.MustCompile(`[^A-Za-z0-9-]+`)
+
 func firstOf(list ...string) string {
 	for _, s := range list {
 		if s != "" {
@@ -58,7 +71,7 @@ func firstOf(list ...string) string {
 	return ""
 }
 
-// nameFromMAC returns name-<last three octets>. A name that has such a tail from an earlier life loses it.
+// nameFromMAC returns name-<last three octets>.
 func nameFromMAC(name string, machine identity.Identity) string {
 	mac := strings.ReplaceAll(machine.MAC(""), ":", "")
 	if len(mac) != 12 {
@@ -81,18 +94,8 @@ func checkName(fqdn string) error {
 
 // oldMachineID tells whether the machine id belongs to the golden image or to an earlier life of this disk.
 func oldMachineID(imp *identity.Imprint, st *State, machine identity.Identity) bool {
-	if machine.MachineID == "" {
-		return false
-	}
-	if machine.MachineID == imp.Baked.MachineID {
-		return true
-	}
-	for _, c := range st.Converged {
-		if c.Seed != seedID(st.Seed) && c.Identity.MachineID == machine.MachineID {
-			return true
-		}
-	}
-	return false
+	id := machine.MachineID
+	return id != "" && (id == imp.Baked.MachineID || slices.Contains(st.Lives, id))
 }
 
 // machineIDFrom derives a machine id in the form of a version 4 UUID, as machine-id(5) recommends.

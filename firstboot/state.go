@@ -29,6 +29,8 @@ type State struct {
 	Seed    rewriters.Seed `json:"seed"`
 	Born    time.Time      `json:"born"` // when the seed was made
 	Machine Factors        `json:"machine"`
+	// Lives are the machine ids that the disk had when it woke up in another machine.
+	Lives []string `json:"lives,omitempty"`
 	// Old holds every identity that was begun on this disk. It is written before the first change of a run.
 	Old []identity.Identity `json:"old"`
 	// Converged says, per phase, what was reached last.
@@ -85,14 +87,17 @@ func (s *State) save(h *host.Host) error {
 }
 
 // renew gives the state a seed of its own when there is none or when the disk woke up in another machine. It returns the
-// reason, or "" when nothing changed.
-func (s *State) renew(now Factors, at time.Time) (string, error) {
+// reason, or "" when nothing changed. The machine id that stands there at such a moment is that of the life before.
+func (s *State) renew(now Factors, machineID string, at time.Time) (string, error) {
 	why := s.Machine.differs(now)
-	if len(s.Seed) == 0 {
+	switch {
+	case len(s.Seed) == 0:
 		why = "first boot"
-	}
-	if why == "" {
+	case why == "":
+		s.Machine.update(now)
 		return "", nil
+	case machineID != "":
+		s.Lives = append(s.Lives, machineID)
 	}
 	s.Seed = make([]byte, 32)
 	if _, err := rand.Read(s.Seed); err != nil {
@@ -115,6 +120,19 @@ func (f Factors) differs(now Factors) string {
 		return "all hardware addresses changed"
 	}
 	return ""
+}
+
+// update takes over what is known now; what nobody tells any more stays.
+func (f *Factors) update(now Factors) {
+	if now.Instance != "" {
+		f.Instance = now.Instance
+	}
+	if now.SystemUUID != "" {
+		f.SystemUUID = now.SystemUUID
+	}
+	if len(now.MACs) > 0 {
+		f.MACs = now.MACs
+	}
 }
 
 func overlap(a, b []string) bool {
