@@ -29,7 +29,7 @@ type ConvertOptions struct {
 type source struct {
 	name   string
 	file   *os.File
-	format string
+	format string // "" if the name is a "json:" description, which says it
 }
 
 // childFile is the name under which a child finds the first of its ExtraFiles.
@@ -58,7 +58,11 @@ func convert(ctx context.Context, src source, out string, o ConvertOptions) erro
 }
 
 func convertArgs(src source, out string, o ConvertOptions) []string {
-	args := []string{"convert", "-p", "-W", "-m", "4", "-f", src.format, "-O", o.Format}
+	args := []string{"convert", "-p", "-W", "-m", "4"}
+	if src.format != "" {
+		args = append(args, "-f", src.format)
+	}
+	args = append(args, "-O", o.Format)
 	opts := o.Options
 	if o.Compress {
 		args = append(args, "-c")

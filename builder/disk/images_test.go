@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"goldsmith/builder/disk/kernel"
 	"goldsmith/builder/tree"
 )
@@ -138,4 +140,14 @@ func osFiles(more map[string]string) map[string]string {
 		files[k] = v
 	}
 	return files
+}
+
+// freeBytes is what the root file system has left.
+func freeBytes(t *testing.T, i *Image) int64 {
+	t.Helper()
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(i.FS.Fd(), &st); err != nil {
+		t.Fatal(err)
+	}
+	return int64(st.Bfree) * st.Bsize
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -249,9 +250,21 @@ func digest(ctx context.Context, name string) (int64, string, error) {
 		return 0, "", err
 	}
 	defer f.Close()
+	return digestOf(ctx, f)
+}
+
+func digestOf(ctx context.Context, r io.Reader) (int64, string, error) {
 	h := sha256.New()
-	n, err := io.Copy(h, ctxReader{ctx, f})
+	n, err := io.Copy(h, ctxReader{ctx, r})
 	return n, hex.EncodeToString(h.Sum(nil)), err
+}
+
+// blocks is how many bytes a file takes on its disk.
+func blocks(info os.FileInfo) int64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Blocks * 512
+	}
+	return info.Size()
 }
 
 // ctxReader stops reading when its context is done.

@@ -217,13 +217,17 @@ func (m *Mount) Close() error {
 	if !m.borrowed {
 		syncErr = m.Sync()
 	}
-	// A child between fork and exec holds a copy of every descriptor; if it were the last one to close this, the
-	// unmount would happen some time later, and not before Close returns.
-	syscall.ForkLock.RLock()
-	closeErr := unix.Close(m.fd)
-	syscall.ForkLock.RUnlock()
+	closeErr := closeNow(m.fd)
 	m.fd = -1
 	return errors.Join(syncErr, closeErr)
+}
+
+// closeNow closes a descriptor of a mount. A child between fork and exec holds a copy of every descriptor; if it were
+// the last one to close this, the unmount would happen some time later, and not before closeNow returns.
+func closeNow(fd int) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return unix.Close(fd)
 }
 
 // Abandon unmounts on the way out of a failure, when nobody cares any more for what could not be written.
@@ -240,11 +244,7 @@ func (m *Mount) Sync() error {
 	if err != nil {
 		return fmt.Errorf("cannot open mounted root: %w", err)
 	}
-	defer func() {
-		syscall.ForkLock.RLock()
-		defer syscall.ForkLock.RUnlock()
-		unix.Close(fd)
-	}()
+	defer closeNow(fd)
 	if err := unix.Syncfs(fd); err != nil {
 		return fmt.Errorf("cannot write file system back: %w", err)
 	}
