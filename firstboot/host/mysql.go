@@ -102,7 +102,7 @@ func (h *Host) Schemas(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// Rows returns the named columns of all rows of a table in the order of its primary key.
+// Rows returns the named columns, all without names, of all rows of a table in the order of its primary key.
 func (h *Host) Rows(ctx context.Context, schema, table string, columns ...string) ([]Row, error) {
 	from, err := QuoteTable(schema, table)
 	if err != nil {
@@ -117,6 +117,9 @@ func (h *Host) Rows(ctx context.Context, schema, table string, columns ...string
 	order, err := h.primaryKey(ctx, schema, table)
 	if err != nil {
 		return nil, err
+	}
+	if len(quoted) == 0 {
+		quoted = []string{"*"}
 	}
 	q := "SELECT " + strings.Join(quoted, ",") + " FROM " + from
 	if len(order) > 0 {

@@ -15,7 +15,7 @@ func All() []Rewriter {
 		// every machine, with its address
 		hostsFile(),
 		// stacks
-		apacheVHosts(), keystone(), horizon(), openrc(),
+		apacheVHosts(), keystone(), openNebula(), horizon(), openrc(),
 	}
 }
 

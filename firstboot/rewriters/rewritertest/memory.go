@@ -30,7 +30,7 @@ func (m *Machine) Schemas(context.Context) ([]string, error) {
 	return slices.Sorted(maps.Keys(seen)), nil
 }
 
-// Rows returns columns of a table in the order of the fixture. A table or column that is not there is an error, as on a
+// Rows returns columns of a table, all without names, in the order of the fixture. A table or column that is not there is an error, as on a
 // server.
 func (m *Machine) Rows(_ context.Context, schema, table string, cols ...string) ([]host.Row, error) {
 	t, ok := m.f.Tables[schema+"."+table]
@@ -40,7 +40,11 @@ func (m *Machine) Rows(_ context.Context, schema, table string, cols ...string) 
 	var out []host.Row
 	for _, r := range t.Rows {
 		row := host.Row{}
-		for _, c := range cols {
+		named := cols
+		if len(cols) == 0 {
+			named = slices.Sorted(maps.Keys(r))
+		}
+		for _, c := range named {
 			v, ok := r[c]
 			if !ok {
 				return nil, fmt.Errorf("unknown column %s in %s.%s", c, schema, table)
