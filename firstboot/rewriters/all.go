@@ -12,6 +12,7 @@ func All() []Rewriter {
 	return []Rewriter{
 		// every machine, before the network
 		hostname(), machineID(), sshKeys(),
+		udevNames(), networkScripts(), networkManager(), networkd(), leases(), openVSwitch(),
 		// every machine, with its address
 		hostsFile(),
 		// stacks
