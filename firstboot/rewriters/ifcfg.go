@@ -83,13 +83,13 @@ func ifcfgRule(file string) keyRule {
 	return func(s *Scene, key, was string) (plan.Value, string, error) {
 		switch {
 		case key == "HWADDR" || key == "MACADDR" || strings.HasPrefix(key, "OVS_EXTRA "):
-			return follow(s, s.boundMAC(file, key), was, "MAC of the golden NIC")
+			return ruled(s, s.boundMAC(file, key), was, "MAC of the golden NIC")
 		case key == "DEVICE" || key == "NAME" || key == "PHYSDEV" || key == "OVSDHCPINTERFACES":
-			return follow(s, linkList, was, "the NIC has another name on this machine")
+			return ruled(s, linkList, was, "the NIC has another name on this machine")
 		case key == "DHCP_CLIENT_ID":
 			return clientID(was)
 		case key == "DHCP_HOSTNAME" || key == "DHCP_FQDN":
-			return follow(s, Name, was, "host name that the DHCP server learns")
+			return ruled(s, Name, was, "host name that the DHCP server learns")
 		case strings.HasPrefix(key, "IPADDR") || strings.HasPrefix(key, "IPV6ADDR"):
 			s.static(file, key, was)
 		}

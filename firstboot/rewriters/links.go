@@ -259,8 +259,8 @@ func leftover(name string) bool {
 		".dpkg-old", ".dpkg-dist", ".dpkg-new", ".swp"}, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
-// follow is the usual answer of a keyRule: what a rule makes of the value.
-func follow(s *Scene, rule Rule, was, why string) (plan.Value, string, error) {
+// ruled is the usual answer of a keyRule: what a rule makes of the value.
+func ruled(s *Scene, rule Rule, was, why string) (plan.Value, string, error) {
 	want, err := rule(s, was)
 	return plan.Text(want), why, err
 }

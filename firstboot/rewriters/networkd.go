@@ -57,17 +57,17 @@ func networkdRule(file string) keyRule {
 		section, _, _ = strings.Cut(section, "#")
 		switch name {
 		case "MACAddress", "PermanentMACAddress":
-			return follow(s, macList, was, "MAC of the golden NIC")
+			return ruled(s, macList, was, "MAC of the golden NIC")
 		case "BindCarrier":
-			return follow(s, linkList, was, "the NIC has another name on this machine")
+			return ruled(s, linkList, was, "the NIC has another name on this machine")
 		case "Name":
 			if section == "Match" {
-				return follow(s, linkList, was, "the NIC has another name on this machine")
+				return ruled(s, linkList, was, "the NIC has another name on this machine")
 			}
 		case "DUIDRawData":
 			return plan.Gone, "a literal DUID makes all clones one machine to the DHCP server", nil
 		case "Hostname":
-			return follow(s, Name, was, "host name that the DHCP server learns")
+			return ruled(s, Name, was, "host name that the DHCP server learns")
 		case "Address":
 			s.static(file, key, was)
 		}

@@ -52,19 +52,19 @@ func profileRule(file string) keyRule {
 		}
 		switch name {
 		case "mac-address", "perm-hw-addr":
-			return follow(s, profileMAC(file), was, "MAC of the golden NIC")
+			return ruled(s, profileMAC(file), was, "MAC of the golden NIC")
 		case "cloned-mac-address", "mac-address-blacklist", "mac-address-denylist", "hwaddr", "bridge-mac-address":
-			return follow(s, macList, was, "MAC of the golden NIC")
+			return ruled(s, macList, was, "MAC of the golden NIC")
 		case "unmanaged-devices", "match-device", "no-auto-default":
-			return follow(s, macsAndLinks, was, "the golden NIC")
+			return ruled(s, macsAndLinks, was, "the golden NIC")
 		case "interface-name", "parent":
-			return follow(s, linkList, was, "the NIC has another name on this machine")
+			return ruled(s, linkList, was, "the NIC has another name on this machine")
 		case "dhcp-client-id":
 			return clientID(was)
 		case "dhcp-duid":
 			return duid(was)
 		case "dhcp-hostname", "dhcp-fqdn":
-			return follow(s, Name, was, "host name that the DHCP server learns")
+			return ruled(s, Name, was, "host name that the DHCP server learns")
 		}
 		if ip := strings.TrimPrefix(section, "["); (ip == "ipv4" || ip == "ipv6") && strings.HasPrefix(name, "address") {
 			s.static(file, key, was)

@@ -91,7 +91,7 @@ func (s *Scene) ownMAC(mac string) bool {
 func (s *Scene) linkFile(file string) error {
 	list, err := s.edits(keyfile.Codec, file, func(s *Scene, key, was string) (plan.Value, string, error) {
 		if strings.HasSuffix(key, "MACAddress") {
-			return follow(s, macList, was, "MAC of the golden NIC")
+			return ruled(s, macList, was, "MAC of the golden NIC")
 		}
 		return plan.Text(was), "", nil
 	})
