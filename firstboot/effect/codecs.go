@@ -8,6 +8,7 @@ import (
 	"goldsmith/firstboot/text/hosts"
 	"goldsmith/firstboot/text/ifcfg"
 	"goldsmith/firstboot/text/ini"
+	"goldsmith/firstboot/text/interfaces"
 	"goldsmith/firstboot/text/keyfile"
 	"goldsmith/firstboot/text/memcached"
 	"goldsmith/firstboot/text/oned"
@@ -23,6 +24,7 @@ var codecs = byName(
 	hosts.Codec,
 	ifcfg.Codec,
 	ini.Codec,
+	interfaces.Codec,
 	keyfile.Codec,
 	memcached.Codec,
 	oned.Codec(),
