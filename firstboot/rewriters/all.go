@@ -14,9 +14,11 @@ func All() []Rewriter {
 		hostname(), machineID(), sshKeys(),
 		udevNames(), networkScripts(), networkManager(), networkd(), leases(), openVSwitch(),
 		// every machine, with its address
-		hostsFile(),
+		hostsFile(), debconfAnswers(),
+		// what stacks stand on
+		mariaDB(), rabbitMQ(), memcacheD(), apacheVHosts(),
 		// stacks
-		apacheVHosts(), keystone(), openNebula(), horizon(), openrc(),
+		keystone(), glance(), placement(), horizon(), openrc(), openNebula(),
 	}
 }
 

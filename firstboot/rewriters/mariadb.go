@@ -1,0 +1,61 @@
+package rewriters
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"goldsmith/firstboot/plan"
+	"goldsmith/firstboot/text/ini"
+)
+
+// mariaDB makes the database server start on the clone at all: bound to the golden address, it does not. That must happen
+// before the stack phase, which needs the server; the clone's own address is not known then, so it listens on every one.
+func mariaDB() Rewriter {
+	return Rewriter{
+		Name: "mariadb", Short: "bind-address of MariaDB", Phase: Local,
+		Units:  []string{"mariadb.service"},
+		Owns:   []Place{{Where: "/etc/my.cnf*, /etc/mysql/**.cnf", Key: "[mysqld] bind-address", Why: "an address that the clone does not have"}},
+		Leaves: []Place{{Where: "mysql.global_priv", Key: "host", Why: "grants that name the golden host are reported by rewriter mariadb-accounts"}},
+		Plan:   planMariaDB,
+	}
+}
+
+var mariaFiles = []string{"/etc/my.cnf", "/etc/my.cnf.d/*.cnf", "/etc/mysql/my.cnf", "/etc/mysql/conf.d/*.cnf", "/etc/mysql/mariadb.conf.d/*.cnf"}
+
+func planMariaDB(_ context.Context, s *Scene) error {
+	for _, pattern := range mariaFiles {
+		paths, err := s.Host.Glob(pattern)
+		if err != nil {
+			return err
+		}
+		for _, p := range paths {
+			if info, err := s.Host.Lstat(p); err != nil || !info.Mode().IsRegular() {
+				continue // /etc/mysql/my.cnf is a link to another of these
+			}
+			if err := s.bindAddress(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Scene) bindAddress(path string) error {
+	for _, section := range []string{"mysqld", "server", "mariadb"} {
+		for _, name := range []string{"bind-address", "bind_address"} {
+			key := fmt.Sprintf("[%s] %s", section, name)
+			was, ok, err := s.Get(ini.Codec, path, key)
+			if err != nil {
+				return err
+			}
+			a, perr := netip.ParseAddr(was)
+			if !ok || perr != nil || !s.Old.Address(a) {
+				continue
+			}
+			s.Propose(plan.Change{Kind: plan.Kind(ini.Codec.Name), Where: path, Key: key, Was: plan.Text(was), Want: plan.Text("0.0.0.0"),
+				Why: "the server does not start on an address that is not there", Restart: s.by.Units})
+		}
+	}
+	return nil
+}
