@@ -80,12 +80,16 @@ func (a Apt) options() []string {
 	return []string{"-y", "-o", "APT::Install-Recommends=" + strconv.FormatBool(a.Group.Recommends), "-o", "Dpkg::Use-Pty=0"}
 }
 
+// withStatus gives apt a third descriptor for its status lines. systemd-nspawn passes on no others than the first three,
+// and apt closes the one that it is told before it starts dpkg: maintainer scripts would have no standard error.
+const withStatus = `exec "$@" 3>&2`
+
 // unpack installs what was fetched.
 func (a Apt) unpack(ctx context.Context) error {
 	spec := a.Spec
 	spec.Binds = append(spec.Binds, a.Debs+":"+inside)
-	argv := append([]string{"apt-get"}, a.options()...)
-	argv = append(argv, "-o", "Debug::NoLocking=true", "-o", "APT::Status-Fd=2", "-o", "Dpkg::Options::=--force-confold",
+	argv := append([]string{"sh", "-c", withStatus, "sh", "apt-get"}, a.options()...)
+	argv = append(argv, "-o", "Debug::NoLocking=true", "-o", "APT::Status-Fd=3", "-o", "Dpkg::Options::=--force-confold",
 		"--no-download", "install", "--")
 	argv = append(argv, a.Group.Packages...)
 	s := status{wait: a.Wait}

@@ -90,7 +90,7 @@ func (c Configuration) step(ctx context.Context, m *machine.Booted, root *tree.F
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("took longer than %s", limit))
 	defer cancel()
 	if s.OpenStack != nil {
-		o := openStack{OpenStack: *s.OpenStack, id: c.Identity, m: m, root: root, log: c.Log,
+		o := &openStack{OpenStack: *s.OpenStack, id: c.Identity, m: m, root: root, log: c.Log,
 			wait: func(what string) { c.Wait(s.Name+": "+what, 0, 0) }}
 		return o.configure(ctx)
 	}

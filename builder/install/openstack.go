@@ -2,7 +2,12 @@ package install
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"goldsmith/builder/machine"
 	"goldsmith/builder/recipe"
@@ -10,7 +15,11 @@ import (
 	"goldsmith/firstboot/identity"
 )
 
-// An openStack configures an all-in-one cloud in the booted machine.
+// An openStack configures an all-in-one cloud from Debian's packages in the booted machine, of which no service runs yet.
+//
+// What can be hidden from a clone's address is hidden: databases, message broker, cache and the services among each other
+// use the loopback, and nova, neutron and cinder know the machine by a name of their own. What clients see, which is the
+// catalogue and Horizon, names the machine, and firstboot rewrites it.
 type openStack struct {
 	recipe.OpenStack
 	id   identity.Identity
@@ -18,6 +27,204 @@ type openStack struct {
 	root *tree.FS
 	log  io.Writer
 	wait func(string)
+
+	passwords map[string]string
 }
 
-func (o openStack) configure(ctx context.Context) error { return ctx.Err() }
+// loopback is where the services of one machine find each other.
+const loopback = "127.0.0.1"
+
+// configure runs the whole of it: files first, then databases, then the catalogue through keystone itself, and in the end
+// every service is asked for an answer.
+func (o *openStack) configure(ctx context.Context) error {
+	o.passwords = map[string]string{}
+	for _, do := range []struct {
+		what string
+		run  func(context.Context) error
+	}{
+		{"configuration", o.writeConfiguration},
+		{"databases and broker", o.startInfrastructure},
+		{"schemas", o.syncSchemas},
+		{"keystone", o.startKeystone},
+		{"catalogue", o.fillCatalogue},
+		{"services", o.startServices},
+		{"answers", o.waitForServices},
+	} {
+		o.wait(do.what)
+		if err := do.run(ctx); err != nil {
+			return fmt.Errorf("cannot set up %s: %w", do.what, err)
+		}
+	}
+	return nil
+}
+
+// password returns the secret of that name, made at first use: 26 letters and digits, 130 bits.
+func (o *openStack) password(name string) string {
+	if _, ok := o.passwords[name]; !ok {
+		o.passwords[name] = rand.Text()
+	}
+	return o.passwords[name]
+}
+
+// public is a URL as clients of the cloud see it.
+func (o *openStack) public(port int, path string) string {
+	return fmt.Sprintf("http://%s:%d%s", o.id.Address, port, path)
+}
+
+// services returns what is known of the wanted services, in the order of the catalogue.
+func (o *openStack) services() []service {
+	var out []service
+	for _, s := range services() {
+		if s.name == "keystone" || slices.Contains(o.Services, s.name) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (o *openStack) has(name string) bool {
+	return slices.ContainsFunc(o.services(), func(s service) bool { return s.name == name })
+}
+
+// run runs a program inside as a user.
+func (o *openStack) run(ctx context.Context, user string, argv ...string) error {
+	return o.m.Run(ctx, machine.Command{Argv: argv, User: user, Log: o.log})
+}
+
+// systemctl runs systemctl inside.
+func (o *openStack) systemctl(ctx context.Context, args ...string) error {
+	return o.run(ctx, "", append([]string{"systemctl", "--quiet"}, args...)...)
+}
+
+// Lacks says what the openstack step of a recipe needs and the recipe does not have. It is recipe.Library's Steps.
+func Lacks(r *recipe.Recipe, s recipe.Step) []string {
+	if s.OpenStack == nil {
+		return nil
+	}
+	var out []string
+	have := r.AllPackages()
+	lack := func(who string, packages []string) {
+		for _, p := range packages {
+			if !slices.Contains(have, p) {
+				out = append(out, fmt.Sprintf("%s needs the package %s in packages or layers", who, p))
+			}
+		}
+	}
+	lack("an OpenStack", infrastructurePackages)
+	for _, v := range services() {
+		if v.name == "keystone" || slices.Contains(s.OpenStack.Services, v.name) {
+			lack(v.name, v.packages)
+			for _, n := range v.needs {
+				if !slices.Contains(s.OpenStack.Services, n) {
+					out = append(out, fmt.Sprintf("%s needs the service %s", v.name, n))
+				}
+			}
+		}
+	}
+	if r.Boot.Target != "basic.target" {
+		out = append(out, "needs boot.target: basic.target, or services start before they are configured")
+	}
+	return out
+}
+
+// infrastructurePackages are those that every cloud of ours stands on.
+var infrastructurePackages = []string{"mariadb-server", "rabbitmq-server", "memcached", "keystone"}
+
+// startInfrastructure starts what the services stand on, and gives each its database and account.
+func (o *openStack) startInfrastructure(ctx context.Context) error {
+	// The broker takes longest to start and is needed last.
+	if err := o.systemctl(ctx, "start", "--no-block", "rabbitmq-server.service"); err != nil {
+		return err
+	}
+	if err := o.systemctl(ctx, "start", "mariadb.service", "memcached.service"); err != nil {
+		return err
+	}
+	sql := machine.Command{Argv: []string{"mysql", "--batch"}, Stdin: []byte(o.databaseSQL()), Log: o.log}
+	if err := o.m.Run(ctx, sql); err != nil {
+		return fmt.Errorf("databases: %w", err)
+	}
+	if err := o.systemctl(ctx, "start", "rabbitmq-server.service"); err != nil {
+		return fmt.Errorf("message broker: %w", err)
+	}
+	// The password goes through standard input, so that it is in no process list.
+	add := machine.Command{Argv: []string{"rabbitmqctl", "-q", "add_user", "openstack"}, Stdin: []byte(o.password("rabbit") + "\n"), Log: o.log}
+	return errors.Join(o.m.Run(ctx, add), o.run(ctx, "", "rabbitmqctl", "-q", "set_permissions", "openstack", ".*", ".*", ".*"))
+}
+
+// databaseSQL makes every service's databases and its account, which may come from this machine only.
+func (o *openStack) databaseSQL() string {
+	var b strings.Builder
+	for _, s := range o.services() {
+		if len(s.databases) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "CREATE USER '%s'@'localhost' IDENTIFIED BY '%s';\n", s.name, o.password("mysql/"+s.name))
+		for _, d := range s.databases {
+			fmt.Fprintf(&b, "CREATE DATABASE %s CHARACTER SET utf8mb3; GRANT ALL ON %s.* TO '%s'@'localhost';\n", d, d, s.name)
+		}
+	}
+	return b.String()
+}
+
+// syncSchemas creates the tables. The services' tools are single-threaded and independent, so two run at a time.
+func (o *openStack) syncSchemas(ctx context.Context) error {
+	list := o.services()
+	slots, errs := make(chan struct{}, 2), make(chan error, len(list))
+	for _, s := range list {
+		go func() {
+			slots <- struct{}{}
+			errs <- o.syncSchema(ctx, s)
+			<-slots
+		}()
+	}
+	var all error
+	for range list {
+		all = errors.Join(all, <-errs)
+	}
+	return all
+}
+
+func (o *openStack) syncSchema(ctx context.Context, s service) error {
+	for _, argv := range s.sync {
+		if err := o.run(ctx, s.name, argv...); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// startKeystone makes its keys and the first account and lets it answer.
+func (o *openStack) startKeystone(ctx context.Context) error {
+	owner := []string{"--keystone-user", "keystone", "--keystone-group", "keystone"}
+	for _, cmd := range []string{"fernet_setup", "credential_setup"} {
+		if err := o.run(ctx, "", append([]string{"keystone-manage", cmd}, owner...)...); err != nil {
+			return err
+		}
+	}
+	url := o.public(5000, "/v3")
+	bootstrap := machine.Command{
+		Argv: []string{"keystone-manage", "bootstrap", "--bootstrap-region-id", o.Region,
+			"--bootstrap-public-url", url, "--bootstrap-internal-url", url, "--bootstrap-admin-url", url},
+		Env: []string{"OS_BOOTSTRAP_PASSWORD=" + o.password("keystone/admin")}, // not in the process list
+		Log: o.log, User: "keystone",
+	}
+	if err := o.m.Run(ctx, bootstrap); err != nil {
+		return err
+	}
+	if err := o.systemctl(ctx, "start", "keystone.service"); err != nil {
+		return err
+	}
+	return o.answers(ctx, o.public(5000, "/v3"))
+}
+
+// startServices enables and starts every service, each once, with its configuration.
+func (o *openStack) startServices(ctx context.Context) error {
+	var units []string
+	for _, s := range o.services() {
+		units = append(units, s.units...)
+	}
+	if err := o.systemctl(ctx, append([]string{"enable"}, units...)...); err != nil {
+		return err
+	}
+	return o.systemctl(ctx, append([]string{"start"}, units...)...)
+}

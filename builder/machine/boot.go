@@ -20,6 +20,7 @@ import (
 type Booted struct {
 	cmd   *exec.Cmd
 	group *group
+	name  string
 	net   *os.File
 	init  int           // PID 1 of the machine, as we see it
 	done  chan struct{} // closed when systemd-nspawn has ended
@@ -38,7 +39,7 @@ func (s Spec) Boot(ctx context.Context, id identity.Identity, target string, log
 	if err != nil {
 		return nil, err
 	}
-	m := &Booted{group: group, done: make(chan struct{})}
+	m := &Booted{group: group, name: s.Name, done: make(chan struct{})}
 	if m.net, err = island(id); err != nil {
 		return nil, errors.Join(err, group.remove())
 	}
@@ -174,4 +175,7 @@ func (m *Booted) Kill() error {
 	return m.release()
 }
 
-func (m *Booted) release() error { return errors.Join(m.net.Close(), m.group.remove()) }
+func (m *Booted) release() error {
+	removeRuntime(m.name)
+	return errors.Join(m.net.Close(), m.group.remove())
+}

@@ -76,6 +76,7 @@ func (s Spec) Run(ctx context.Context, c Command) error {
 		return err
 	}
 	defer group.remove()
+	defer removeRuntime(s.Name)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = nspawnEnv()
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) } // nspawn kills what is inside

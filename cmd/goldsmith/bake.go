@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"goldsmith/builder"
+	"goldsmith/builder/install"
 	"goldsmith/builder/isolate"
 	"goldsmith/builder/recipe"
 	"goldsmith/builder/seal"
@@ -56,7 +57,7 @@ func library() recipe.Library {
 			stacks = append(stacks, r.Name)
 		}
 	}
-	return recipe.Library{Recipes: recipes.FS, Templates: recipes.FS, Stacks: stacks, SealOps: seal.Names(seal.All())}
+	return recipe.Library{Recipes: recipes.FS, Templates: recipes.FS, Stacks: stacks, SealOps: seal.Names(seal.All()), Steps: install.Lacks}
 }
 
 func bake(c *cli.Context) error {
