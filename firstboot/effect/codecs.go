@@ -11,6 +11,7 @@ import (
 	"goldsmith/firstboot/text/interfaces"
 	"goldsmith/firstboot/text/keyfile"
 	"goldsmith/firstboot/text/memcached"
+	"goldsmith/firstboot/text/netplan"
 	"goldsmith/firstboot/text/oned"
 	"goldsmith/firstboot/text/pysettings"
 	"goldsmith/firstboot/text/shellvar"
@@ -27,6 +28,7 @@ var codecs = byName(
 	interfaces.Codec,
 	keyfile.Codec,
 	memcached.Codec,
+	netplan.Codec,
 	oned.Codec(),
 	pysettings.Codec,
 	shellvar.Codec,
