@@ -54,6 +54,7 @@ func newApp() *cli.App {
 func commands() []*cli.Command {
 	list := []*cli.Command{
 		bakeCommand(), sealCommand(), cleanCommand(), answersCommand(),
+		inspectCommand(), growCommand(), exportCommand(),
 		cloneCommand(), listCommand(), waitCommand(), reportCommand(), logsCommand(), consoleCommand(), shellCommand(),
 		removeCommand(),
 	}
