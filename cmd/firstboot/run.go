@@ -235,7 +235,9 @@ func printReport(c *cli.Context, rep *report.Report) error {
 	if c.Bool("json") {
 		return rep.JSON(c.App.Writer)
 	}
-	rep.Text(c.App.Writer, !c.Bool("boot"))
+	said := *rep
+	said.Error, said.Hints = "", nil // run prints the error, once
+	said.Text(c.App.Writer, !c.Bool("boot"))
 	return nil
 }
 

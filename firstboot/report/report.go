@@ -87,7 +87,10 @@ func Count(list []Outcome, v Verdict) int {
 
 // Text writes the report for eyes: one line of summary, then what did not pass. Verbose adds what did.
 func (r *Report) Text(w io.Writer, verbose bool) {
-	fmt.Fprintf(w, "firstboot: %s as %s", r.State, r.Identity.FQDN())
+	fmt.Fprintf(w, "firstboot: %s", r.State)
+	if name := r.Identity.FQDN(); name != "" {
+		fmt.Fprintf(w, " as %s", name)
+	}
 	if r.Identity.Address.IsValid() {
 		fmt.Fprintf(w, " at %s on %s", r.Identity.Address, r.Identity.Interface)
 	}
