@@ -53,6 +53,15 @@ type Converged struct {
 	Files    Stamps            `json:"files"`  // what its rewriters looked at
 }
 
+// Reached returns the identity that a phase reached last on a machine; the zero Identity when it has reached none.
+func Reached(h *host.Host, phase rewriters.Phase) (identity.Identity, error) {
+	s, err := loadState(h)
+	if err != nil {
+		return identity.Identity{}, err
+	}
+	return s.Converged[phase].Identity, nil
+}
+
 // loadState reads the state; a machine without one gets a new seed.
 func loadState(h *host.Host) (*State, error) {
 	data, err := h.ReadFile(identity.StateFile)

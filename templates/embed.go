@@ -42,7 +42,8 @@ func Units(stack []string) ([]File, error) {
 		}
 		out = append(out, File{Path: path.Join(unitDir, n.Name()), Data: data, Mode: 0o644})
 	}
-	out = append(out, enable("sysinit.target", "goldsmith-local.service"), enable("multi-user.target", "goldsmith-stack.service"))
+	out = append(out, enable("sysinit.target", "goldsmith-local.service"), enable("multi-user.target", "goldsmith-stack.service"),
+		enable("multi-user.target", "goldsmith-watch.socket"))
 	for _, m := range managers {
 		out = append(out, hold(m, "goldsmith-local.service"))
 	}

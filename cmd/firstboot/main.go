@@ -47,7 +47,8 @@ func newApp() *cli.App {
 			&cli.StringFlag{Name: "mysql", Usage: "unix `SOCKET` of its MariaDB"},
 			&cli.StringFlag{Name: "ovsdb", Usage: "unix `SOCKET` of its Open vSwitch database"},
 		},
-		Commands: []*cli.Command{planCommand(), applyCommand(), verifyCommand(), statusCommand(), listCommand(), diffCommand()},
+		Commands: []*cli.Command{planCommand(), applyCommand(), verifyCommand(), statusCommand(), listCommand(),
+			diffCommand(), watchCommand()},
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError = usageError

@@ -25,6 +25,11 @@ type Face struct {
 	Leased    bool       // the address has a finite lifetime: somebody lends it
 }
 
+// Same tells whether two faces are the same to others: a renewed lease is, and a new MAC under the same address is.
+func (f Face) Same(g Face) bool {
+	return f.Interface == g.Interface && f.Address == g.Address && f.Address6 == g.Address6 && f.PrefixLen == g.PrefixLen
+}
+
 // An address is one address of a link, as the kernel has it.
 type address struct {
 	netip.Prefix

@@ -26,7 +26,7 @@ func Watch(ctx context.Context, name string, last Face, changed func(context.Con
 		if err != nil {
 			return err
 		}
-		if ok && f != last {
+		if ok && !f.Same(last) {
 			if err := changed(ctx, f); err != nil {
 				return err
 			}
