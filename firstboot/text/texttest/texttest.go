@@ -109,7 +109,7 @@ func checkEntries(t reporter, c text.Codec, data string, entries []text.Entry) {
 			t.Errorf("List shows %q but Get says %v, %v", key, ok, err)
 			continue
 		}
-		if !slices.ContainsFunc(entries, func(e text.Entry) bool { return e.Key == key && e.Value == got }) {
+		if !slices.ContainsFunc(entries, func(e text.Entry) bool { return strings.EqualFold(e.Key, key) && e.Value == got }) {
 			t.Errorf("Get(%q) = %q, which List does not show", key, got)
 		}
 		out, err := c.Set([]byte(data), key, got)
