@@ -295,3 +295,67 @@ func TestClonesOutliveTheirGoldsmith(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// inside runs a command in a clone.
+func inside(t *testing.T, s *fleet.State, n int, argv ...string) string {
+	t.Helper()
+	cmd, err := s.Command(t.Context(), s.Clones[n], argv...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v in %s: %v: %s", argv, s.Clones[n].Name, err, out)
+	}
+	return string(out)
+}
+
+func TestVerifyPassesTwinsThatDifferAndFailsThoseThatDoNot(t *testing.T) {
+	b := bench(t)
+	s := spawn(t, b, order(t, b, "twins", 2))
+	if _, err := b.Wait(t.Context(), "twins", time.Minute, nil); err != nil {
+		t.Fatal(err)
+	}
+	p, err := b.Verify(t.Context(), "twins")
+	if err != nil || len(p.Clashes) != 0 || len(p.Clones) != 2 {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	for _, c := range p.Clones {
+		for _, a := range c.Answers {
+			if want := map[string]report.Verdict{"keystone": report.Skip, "horizon": report.Skip, "keystone keys": report.Skip}[a.Probe]; a.Verdict != want &&
+				(want != "" || a.Verdict != report.Pass) {
+				t.Errorf("%s: %+v", c.Clone, a)
+			}
+		}
+	}
+
+	// The second takes over what is the first's.
+	key := inside(t, s, 0, "cat", "/etc/ssh/ssh_host_ed25519_key")
+	id := inside(t, s, 0, "cat", "/etc/machine-id")
+	inside(t, s, 1, "sh", "-ec", `printf %s "$1" >/etc/ssh/ssh_host_ed25519_key; printf %s "$2" >/etc/machine-id`, "sh", key, id)
+	p, err = b.Verify(t.Context(), "twins")
+	if report.CodeOf(err) != report.Unverified {
+		t.Fatalf("got %v, want it unverified", err)
+	}
+	var clashes []string
+	for _, k := range p.Clashes {
+		clashes = append(clashes, k.Probe)
+	}
+	if got, want := strings.Join(clashes, ", "), "machine-id, ssh host key"; got != want {
+		t.Errorf("clashes in %s, want %s", got, want)
+	}
+}
+
+func TestVerifyFailsAnImpostor(t *testing.T) {
+	b := bench(t)
+	s := spawn(t, b, order(t, b, "impostor", 2))
+	if _, err := b.Wait(t.Context(), "impostor", time.Minute, nil); err != nil {
+		t.Fatal(err)
+	}
+	first := inside(t, s, 0, "cat", "/sys/class/net/host0/address")
+	inside(t, s, 1, "ip", "link", "set", "host0", "address", strings.TrimSpace(first))
+	_, err := b.Verify(t.Context(), "impostor-2")
+	if report.CodeOf(err) != report.Unverified || !strings.Contains(err.Error(), "mac") {
+		t.Errorf("got %v, want the MAC complained of", err)
+	}
+}

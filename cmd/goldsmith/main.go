@@ -56,7 +56,7 @@ func commands() []*cli.Command {
 		bakeCommand(), sealCommand(), cleanCommand(), answersCommand(),
 		inspectCommand(), growCommand(), exportCommand(),
 		cloneCommand(), listCommand(), waitCommand(), reportCommand(), logsCommand(), consoleCommand(), shellCommand(),
-		removeCommand(),
+		verifyCommand(), discoverCommand(), removeCommand(),
 	}
 	for _, c := range list {
 		c.OnUsageError = usageError

@@ -3,6 +3,7 @@
 package vlan
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -37,6 +38,15 @@ func (n Network) Do(f func() error) error {
 		done <- n.enter(f)
 	}()
 	return <-done
+}
+
+// Dial connects from inside the network's namespace. The address must not need a resolver.
+func (n Network) Dial(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+	err = n.Do(func() error {
+		conn, err = new(net.Dialer).DialContext(ctx, network, addr)
+		return err
+	})
+	return conn, err
 }
 
 func (n Network) enter(f func() error) error {

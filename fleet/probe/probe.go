@@ -1,0 +1,102 @@
+// Package probe asks a clone from outside whether it is itself. Each file is one question. Nothing here looks at what
+// firstboot planned or reported: a probe sees the wire, and for passwords and identities the clone's own files.
+package probe
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"goldsmith/firstboot/report"
+)
+
+// A Target is one clone as probes see it.
+type Target struct {
+	Clone    string
+	Address  netip.Addr // as leased
+	Reported netip.Addr // as the clone says
+	MAC      string     // as the fleet gave it
+	ClientID string     // as the DHCP server saw it; empty where the server is not ours
+	Foreign  []string   // addresses and names of other machines: the other clones, and who the image was baked as
+	// Inside calls f in the network that the clones stand in.
+	Inside func(f func() error) error
+	// Connect opens a connection from there, to an address and never to a name: no resolver is asked.
+	Connect  func(ctx context.Context, network, addr string) (net.Conn, error)
+	ReadFile func(path string) ([]byte, error) // of the clone
+	// Resolve asks the wire for the MAC that answers at the clone's address.
+	Resolve func(ctx context.Context) (mac string, err error)
+}
+
+// An Answer is what a probe found.
+type Answer struct {
+	Probe   string         `json:"probe"`
+	Verdict report.Verdict `json:"verdict"`
+	Show    string         `json:"show"`             // one cell of a table
+	Unique  []string       `json:"unique,omitempty"` // values that no other clone may have
+	Why     string         `json:"why,omitempty"`    // of a verdict that is not pass
+}
+
+// A Probe is one question.
+type Probe struct {
+	Name     string
+	Question string
+	Ask      func(ctx context.Context, t Target) Answer
+}
+
+// All lists the probes in the order of the table.
+func All() []Probe {
+	return []Probe{mac(), address(), machineID(), clientID(), hostKey(), keystone(), horizon(), keystoneKeys()}
+}
+
+// patience is how long one probe may take.
+const patience = 60 * time.Second
+
+// Ask asks one clone everything, and names the answers.
+func Ask(ctx context.Context, t Target) []Answer {
+	var out []Answer
+	for _, p := range All() {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		a := p.Ask(ctx, t)
+		cancel()
+		a.Probe = p.Name
+		out = append(out, a)
+	}
+	return out
+}
+
+func pass(show string, unique ...string) Answer {
+	return Answer{Verdict: report.Pass, Show: show, Unique: unique}
+}
+
+func skip(why string) Answer { return Answer{Verdict: report.Skip, Show: "-", Why: why} }
+
+// fail says what is wrong; show is the short form for the table.
+func fail(show, format string, args ...any) Answer {
+	return Answer{Verdict: report.Fail, Show: show, Why: fmt.Sprintf(format, args...)}
+}
+
+// client is an HTTP client that stands in the clone's network and stays with the clone: a redirect to another host is an
+// answer, not a way.
+func (t Target) client() *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{DialContext: t.Connect, DisableKeepAlives: true},
+		CheckRedirect: func(req *http.Request, via []*http.Request) error {
+			if req.URL.Hostname() != t.Address.String() || len(via) > 5 {
+				return http.ErrUseLastResponse
+			}
+			return nil
+		},
+	}
+}
+
+// url is where a service of the clone answers.
+func (t Target) url(port int, path string) string {
+	host := t.Address.String()
+	if port != 80 {
+		host = net.JoinHostPort(host, fmt.Sprint(port))
+	}
+	return "http://" + host + path
+}
