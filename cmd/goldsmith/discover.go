@@ -49,12 +49,12 @@ func discoverHosts(c *cli.Context) error {
 		return err
 	}
 	begin := time.Now()
-	hosts, err := look(c, n)
+	hosts, err := seek(c, n)
 	if err != nil {
 		return err
 	}
 	took := time.Since(begin)
-	list, missing := pick(name(hosts, b), c.StringSlice("mac"))
+	list, missing := pick(withNames(hosts, b), c.StringSlice("mac"))
 	if err := writeSightings(c, list, took); err != nil {
 		return err
 	}
@@ -79,8 +79,8 @@ func networkOf(c *cli.Context, b fleet.Bench) (vlan.Network, error) {
 	return s.Network, nil
 }
 
-// look sweeps, or listens.
-func look(c *cli.Context, n vlan.Network) ([]discover.Host, error) {
+// seek sweeps, or listens.
+func seek(c *cli.Context, n vlan.Network) ([]discover.Host, error) {
 	listen := c.Duration("listen")
 	w, err := discover.Open(n, listen > 0)
 	if err != nil {
@@ -117,8 +117,8 @@ func subnetOf(c *cli.Context, n vlan.Network) (netip.Prefix, error) {
 	return p, err
 }
 
-// name adds the names of clones. A bench that cannot be read has none: the wire is what was asked for.
-func name(hosts []discover.Host, b fleet.Bench) []sighting {
+// withNames adds the names of clones. A bench that cannot be read has none: the wire is what was asked for.
+func withNames(hosts []discover.Host, b fleet.Bench) []sighting {
 	names := map[string]string{}
 	fleets, _ := b.Fleets()
 	for _, s := range fleets {

@@ -143,15 +143,10 @@ func shell(c *cli.Context) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.App.Reader, c.App.Writer, c.App.ErrWriter
 	err = cmd.Run()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return exitStatus(exit.ExitCode())
+		return report.Said(report.Code(exit.ExitCode()))
 	}
 	return err
 }
-
-// An exitStatus is how a command ended that was run for the user. It has said itself what there was to say.
-type exitStatus int
-
-func (e exitStatus) Error() string { return fmt.Sprintf("the command left with %d", int(e)) }
 
 // oneClone finds the clone that the first argument names: a clone, or a fleet of one.
 func oneClone(c *cli.Context) (*fleet.State, fleet.Clone, error) {

@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,9 +26,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	app := newApp()
 	app.Reader, app.Writer, app.ErrWriter = stdin, stdout, stderr
 	err := app.RunContext(ctx, flagsFirst(app, args))
-	if status, ok := errors.AsType[exitStatus](err); ok {
-		return report.Code(status)
-	}
 	if err != nil {
 		fmt.Fprint(stderr, report.Explain("goldsmith", err))
 	}

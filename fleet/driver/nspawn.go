@@ -225,7 +225,7 @@ func (Nspawn) Command(ctx context.Context, m Machine, argv ...string) (*exec.Cmd
 		return nil, err
 	}
 	args := []string{
-		"--target", strconv.Itoa(init.PID), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd=/", "--",
+		"--target", strconv.Itoa(init.PID), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd", "--",
 		"/usr/bin/env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root",
 		"TERM=" + os.Getenv("TERM"), "LANG=C.UTF-8",
 	}
