@@ -83,7 +83,7 @@ func reading(data []byte) (map[string][]string, bool) {
 		AllowPythonMultilineValues: true,
 		PreserveSurroundedQuote:    true,
 		ReaderBufferSize:           len(data) + 1, // a continuation is looked for no further than this
-	}, data)
+	}, withoutComments(data))
 	if err != nil {
 		return nil, false
 	}
@@ -99,6 +99,19 @@ func reading(data []byte) (map[string][]string, bool) {
 		}
 	}
 	return all, true
+}
+
+// withoutComments empties the lines that begin with "#" or ";". They mean nothing to either reader, and are 9 of 10 lines
+// of a nova.conf: ini.v1 would collect them all, which takes longer than the rest of an edit.
+func withoutComments(data []byte) []byte {
+	out := make([]byte, 0, len(data))
+	for l := range edit.Lines(data) {
+		if len(l.Text) == 0 || l.Text[0] != '#' && l.Text[0] != ';' {
+			out = append(out, l.Text...)
+		}
+		out = append(out, l.End...)
+	}
+	return out
 }
 
 // full drops empty values: ini.v1 does not say where between the others one stands.
