@@ -104,24 +104,26 @@ func scan(data []byte) ([]edit.Item, error) {
 }
 
 func (s *scanner) line(l edit.Line) error {
+	if bytes.IndexByte(l.Text, '\r') >= 0 {
+		return errors.New("a carriage return inside the line")
+	}
+	if len(l.Text) > 0 && (l.Text[0] == '#' || l.Text[0] == ';') {
+		s.open = false
+		return nil
+	}
 	line := trim(l.Text)
 	switch {
-	case bytes.IndexByte(l.Text, '\r') >= 0:
-		return errors.New("a carriage return inside the line")
 	case len(line) == 0:
 		s.open = false
+		return nil
 	case l.Text[0] == ' ' || l.Text[0] == '\t':
 		return s.continuation(l, line)
 	case !bytes.HasPrefix(l.Text, line):
 		return errors.New("starts with a blank that is neither space nor tab")
-	case line[0] == '#' || line[0] == ';':
-		s.open = false
 	case line[0] == '[':
 		return s.header(line)
-	default:
-		return s.assignment(l)
 	}
-	return nil
+	return s.assignment(l)
 }
 
 // trim is Python's str.strip: it takes four control characters more than Go's TrimSpace for blanks.
