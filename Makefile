@@ -1,0 +1,83 @@
+# goldsmith: see README.md. "make help" lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO = $(shell .ci/go)
+HOME_DIR ?= /var/lib/goldsmith
+TAGS := integration clones
+FUZZTIME ?= 20s
+BUDGET := 9000000 # bytes of firstboot
+
+# firstboot goes into every image and its start delays every boot, so it is built small: no inlining, no alignment of
+# loops, no documentation generator of the flag library, no symbols.
+FIRSTBOOT_BUILD = CGO_ENABLED=0 $(GO) build -tags urfave_cli_no_docs -trimpath -gcflags=all=-l \
+	-ldflags '-s -w -buildid= -funcalign=16'
+
+LINT_VERSION := v2.15.0
+LINT := .cache/bin/golangci-lint-$(LINT_VERSION)
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+.PHONY: setup
+setup: ## install what is missing, by package name, and say what (Debian 12, root)
+	@.ci/setup
+
+.PHONY: bin
+bin: ## build bin/goldsmith and bin/firstboot
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -o bin/goldsmith ./cmd/goldsmith
+	$(FIRSTBOOT_BUILD) -o bin/firstboot ./cmd/firstboot
+
+.PHONY: demo
+demo: setup bin ## bake an OpenStack image, start three clones of it in one VLAN, show them
+	@.ci/demo $(HOME_DIR)
+
+.PHONY: test
+test: bin ## run all tests but those in virtual machines: unit, integration, clones (root)
+	$(GO) vet -tags '$(TAGS) vm' ./...
+	$(GO) test -tags '$(TAGS)' -timeout 25m ./...
+
+.PHONY: unit
+unit: ## run the tests that need no root and no tools
+	$(GO) test ./...
+
+.PHONY: proof
+proof: bin ## boot clones in virtual machines (QEMU, slow without KVM) and prove them
+	$(GO) test -tags vm -timeout 2h -count 1 -v -run VM ./...
+
+.PHONY: lint
+lint: $(LINT) ## check style, import walls and scripts
+	$(LINT) run ./...
+	shellcheck .ci/go .ci/setup .ci/run .ci/demo $$(find templates -name '*.sh')
+
+$(LINT):
+	GOBIN=$(CURDIR)/.cache/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv .cache/bin/golangci-lint $@
+
+.PHONY: fuzz
+fuzz: ## run every fuzz test for FUZZTIME (20s)
+	@for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: size
+size: bin ## show the size of firstboot against its budget
+	@n=$$(stat -c %s bin/firstboot); echo "firstboot: $$n bytes of $(BUDGET)"; [ $$n -le $(BUDGET) ]
+
+.PHONY: schema
+schema: ## write the JSON schema of recipes anew
+	$(GO) test ./builder/recipe -run TestSchemaFile -update
+
+.PHONY: clean
+clean: ## remove what was built here; images and their cache stay (goldsmith clean --cache)
+	rm -rf bin .cache/test.log
