@@ -12,7 +12,7 @@ func All() []Rewriter {
 	return []Rewriter{
 		// every machine, before the network
 		hostname(), machineID(), sshKeys(),
-		udevNames(), networkScripts(), networkManager(), networkd(), leases(), openVSwitch(),
+		udevNames(), networkScripts(), ifupdown(), netplanFiles(), networkManager(), networkd(), dhcpClients(), leases(), openVSwitch(),
 		// every machine, with its address
 		hostsFile(), debconfAnswers(),
 		// what stacks stand on

@@ -3,6 +3,7 @@ package rewriters
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/netip"
 	"path"
@@ -140,8 +141,8 @@ func eachWord(s *Scene, list string, rule Rule) (string, error) {
 	return out.String(), nil
 }
 
-// An edit is one key of a file and the value that shall stand there.
-type edit struct {
+// A keyEdit is one key of a file and the value that shall stand there.
+type keyEdit struct {
 	key       string
 	was, want plan.Value
 	why       string
@@ -151,12 +152,23 @@ type edit struct {
 type keyRule func(s *Scene, key, was string) (plan.Value, string, error)
 
 // edits asks the rule about every key of a file. All errors come at once, with file and key.
-func (s *Scene) edits(codec text.Codec, file string, rule keyRule) ([]edit, error) {
-	list, err := s.List(codec, file)
+func (s *Scene) edits(codec text.Codec, file string, rule keyRule) ([]keyEdit, error) {
+	data, err := s.Host.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	var out []edit
+	return s.editsOf(codec, file, data, rule)
+}
+
+func (s *Scene) editsOf(codec text.Codec, file string, data []byte, rule keyRule) ([]keyEdit, error) {
+	list, err := codec.List(data)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", file, err)
+	}
+	var out []keyEdit
 	var errs []error
 	seen := map[string]bool{}
 	for _, e := range list {
@@ -164,7 +176,7 @@ func (s *Scene) edits(codec text.Codec, file string, rule keyRule) ([]edit, erro
 			continue
 		}
 		seen[e.Key] = true
-		was, ok, err := s.Get(codec, file, e.Key)
+		was, ok, err := codec.Get(data, e.Key)
 		if err != nil || !ok {
 			errs = append(errs, err)
 			continue
@@ -175,14 +187,14 @@ func (s *Scene) edits(codec text.Codec, file string, rule keyRule) ([]edit, erro
 			continue
 		}
 		if want != plan.Text(was) {
-			out = append(out, edit{e.Key, plan.Text(was), want, why})
+			out = append(out, keyEdit{e.Key, plan.Text(was), want, why})
 		}
 	}
 	return out, errors.Join(errs...)
 }
 
 // settle proposes the edits of a file, and its new name where that differs.
-func (s *Scene) settle(codec text.Codec, file, newFile string, list []edit) error {
+func (s *Scene) settle(codec text.Codec, file, newFile string, list []keyEdit) error {
 	if newFile == file {
 		for _, e := range list {
 			s.Propose(plan.Change{Kind: plan.Kind(codec.Name), Where: file, Key: e.key, Was: e.was, Want: e.want, Why: e.why,
@@ -194,6 +206,15 @@ func (s *Scene) settle(codec text.Codec, file, newFile string, list []edit) erro
 	if err != nil {
 		return err
 	}
+	if data, err = edited(codec, file, data, list); err != nil {
+		return err
+	}
+	return s.move(file, newFile, data)
+}
+
+// edited returns data with the edits made.
+func edited(codec text.Codec, file string, data []byte, list []keyEdit) ([]byte, error) {
+	var err error
 	for _, e := range list {
 		if e.want.Absent {
 			data, err = codec.Delete(data, e.key)
@@ -201,10 +222,10 @@ func (s *Scene) settle(codec text.Codec, file, newFile string, list []edit) erro
 			data, err = codec.Set(data, e.key, e.want.Text)
 		}
 		if err != nil {
-			return fmt.Errorf("cannot set %s of %s: %w", e.key, file, err)
+			return nil, fmt.Errorf("cannot set %s of %s: %w", e.key, file, err)
 		}
 	}
-	return s.move(file, newFile, data)
+	return data, nil
 }
 
 // move proposes a file under another name. Another file of that name is not overwritten: which of the two the golden

@@ -209,3 +209,55 @@ func TestSeveralNICsAreNoted(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestRadioKeysAreNotShown(t *testing.T) {
+	moved := identity.Identity{Hostname: "h", NICs: nics("wlp3s0=0a")}
+	p, err := clone{from: golden, to: moved, files: map[string]string{
+		"/etc/netplan/a.yaml":         "network:\n  wifis:\n    ens3:\n      access-points:\n        lab:\n          password: s3cret\n",
+		"/etc/network/interfaces":     "iface ens3 inet dhcp\n  wpa-psk s3cret\n",
+		"/etc/network/interfaces.d/b": "auto ens3\n",
+	}}.plan(t)
+	check(t, err)
+	for _, c := range p.Changes {
+		if m := c.Masked(); strings.Contains(m.Was.Text+m.Want.Text, "s3cret") || m.Secret == strings.HasSuffix(c.Where, "/b") {
+			t.Errorf("%+v", m)
+		}
+	}
+	if len(p.Changes) != 3 {
+		t.Errorf("%d changes", len(p.Changes))
+	}
+}
+
+func TestNamesInFormatsThatRenameWholeFiles(t *testing.T) {
+	two := identity.Identity{Hostname: "h", NICs: nics("enp1s0=0a", "enp2s0=0b")}
+	for name, file := range map[string]string{
+		"/etc/netplan/a.yaml":     "network:\n  ethernets:\n    ens3:\n      dhcp4: true\n",
+		"/etc/network/interfaces": "iface ens3 inet dhcp\n",
+		"/etc/dhcp/dhclient.conf": "interface \"ens3\" {\n}\n",
+		"/etc/dhcpcd.conf":        "denyinterfaces lo ens3\n",
+	} {
+		if _, err := (clone{files: map[string]string{name: file}, from: golden, to: two}).plan(t); err == nil ||
+			!strings.Contains(err.Error(), "ens3 was a NIC of the golden machine") || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+		other := strings.ReplaceAll(file, "ens3", "ens33") // a name of which the golden one is a prefix
+		if p, err := (clone{files: map[string]string{name: other}, from: golden, to: two}).plan(t); err != nil ||
+			slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return strings.Contains(c.Want.Text, "enp") }) {
+			t.Errorf("%s with ens33: %v %v", name, p, err)
+		}
+	}
+}
+
+func TestStaticAddressesOfTheOtherFormats(t *testing.T) {
+	for name, file := range map[string]string{
+		"/etc/netplan/a.yaml":     "network:\n  ethernets:\n    ens3:\n      addresses: [10.0.0.1/24]\n",
+		"/etc/network/interfaces": "iface ens3 inet static\n  address 10.0.0.1/24\n",
+		"/etc/dhcpcd.conf":        "static ip_address=10.0.0.1/24\n",
+	} {
+		p, err := clone{files: map[string]string{name: file}, from: golden, to: direct}.plan(t)
+		check(t, err)
+		if len(p.Notes) != 1 || !p.Notes[0].Bad {
+			t.Errorf("%s: %+v", name, p.Notes)
+		}
+	}
+}

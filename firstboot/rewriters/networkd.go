@@ -23,6 +23,7 @@ func networkd() Rewriter {
 			{Where: "/etc/systemd/network/*.network", Key: "[DHCPv4] ClientIdentifier", Why: "mac: what a server knows the clone by does not hang on its machine id"},
 			{Where: "/etc/systemd/{networkd.conf,networkd.conf.d/*.conf}, *.network", Key: "DUIDRawData", Why: "a literal DUID is the same on all clones"},
 			{Where: "/etc/systemd/network/*.network", Key: "Hostname", Why: "host name that the DHCP server learns"},
+			{Where: "/run/systemd/network/*.{network,netdev}", Key: "all of these", Why: "what netplan's generator made of the golden configuration earlier in this boot"},
 		},
 		Leaves: []Place{
 			{Where: "/usr/lib/systemd/network", Why: "belongs to the packages and names no machine; clients there go by the machine id, which is the clone's own"},
@@ -35,7 +36,8 @@ func networkd() Rewriter {
 func planNetworkd(_ context.Context, s *Scene) error {
 	files, err := s.configs("/etc/systemd/network/*.network", "/etc/systemd/network/*.netdev",
 		"/etc/systemd/network/*.network.d/*.conf", "/etc/systemd/network/*.netdev.d/*.conf",
-		"/etc/systemd/networkd.conf", "/etc/systemd/networkd.conf.d/*.conf")
+		"/etc/systemd/networkd.conf", "/etc/systemd/networkd.conf.d/*.conf",
+		"/run/systemd/network/*.network", "/run/systemd/network/*.netdev") // netplan's generator has run before us
 	errs := []error{err}
 	for _, f := range files {
 		list, err := s.edits(keyfile.Codec, f, networkdRule(f))

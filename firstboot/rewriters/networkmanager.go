@@ -18,6 +18,7 @@ func networkManager() Rewriter {
 			{Where: profiles, Key: "mac-address, cloned-mac-address, hwaddr and lists of them", Why: "MACs of NICs, and those that bridges copy"},
 			{Where: profiles, Key: "interface-name, parent", Why: "names of NICs"},
 			{Where: profiles, Key: "dhcp-client-id, dhcp-duid, dhcp-hostname", Why: "what the DHCP server knows the machine by"},
+			{Where: "/run/NetworkManager/system-connections/*", Key: "all of these", Why: "what netplan's generator made of the golden configuration earlier in this boot"},
 			{Where: "/etc/NetworkManager/{NetworkManager.conf,conf.d/*.conf}", Key: "unmanaged-devices, match-device, no-auto-default", Why: "NICs by MAC or name"},
 		},
 		Leaves: []Place{
@@ -29,7 +30,7 @@ func networkManager() Rewriter {
 
 func planNetworkManager(_ context.Context, s *Scene) error {
 	files, err := s.configs("/etc/NetworkManager/system-connections/*", "/etc/NetworkManager/NetworkManager.conf",
-		"/etc/NetworkManager/conf.d/*.conf")
+		"/etc/NetworkManager/conf.d/*.conf", "/run/NetworkManager/system-connections/*") // the last are netplan's
 	errs := []error{err}
 	for _, f := range files {
 		list, err := s.edits(keyfile.Codec, f, profileRule(f))

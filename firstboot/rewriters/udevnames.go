@@ -26,7 +26,7 @@ func udevNames() Rewriter {
 
 func planUdevNames(_ context.Context, s *Scene) error {
 	rules, err1 := s.configs("/etc/udev/rules.d/*-persistent-net.rules")
-	links, err2 := s.configs("/etc/systemd/network/*.link", "/etc/systemd/network/*.link.d/*.conf")
+	links, err2 := s.configs("/etc/systemd/network/*.link", "/etc/systemd/network/*.link.d/*.conf", "/run/systemd/network/*.link")
 	errs := []error{err1, err2}
 	for _, f := range rules {
 		errs = append(errs, s.forgetNames(f))
