@@ -49,7 +49,7 @@ func newApp() *cli.App {
 // commands is the list of all commands; each lives in a file of its own.
 func commands() []*cli.Command {
 	list := []*cli.Command{
-		bakeCommand(), sealCommand(), cleanCommand(), answersCommand(),
+		bakeCommand(), sealCommand(), cleanCommand(), answersCommand(), imagesCommand(),
 		inspectCommand(), growCommand(), exportCommand(),
 		cloneCommand(), listCommand(), waitCommand(), reportCommand(), logsCommand(), consoleCommand(), shellCommand(),
 		verifyCommand(), discoverCommand(), removeCommand(),

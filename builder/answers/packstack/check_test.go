@@ -144,6 +144,7 @@ var broken = map[string]struct {
 	"number":                    {with(map[int]string{end: "CONFIG_NOVA_SCHED_RAM_ALLOC_RATIO=1,5"}), []string{"17 error bad-number CONFIG_NOVA_SCHED_RAM_ALLOC_RATIO"}},
 	"size":                      {with(map[int]string{end: "CONFIG_SWIFT_STORAGE_SIZE=big"}), []string{"17 error bad-size CONFIG_SWIFT_STORAGE_SIZE"}},
 	"device":                    {with(map[int]string{end: "CONFIG_SWIFT_STORAGES=sdb"}), []string{"17 error bad-path CONFIG_SWIFT_STORAGES"}},
+	"relative directory":        {with(map[int]string{end: "CONFIG_SSL_CERT_DIR=packstackca"}), []string{"17 error bad-path CONFIG_SSL_CERT_DIR"}},
 	"NFS export by name":        {with(map[int]string{end: "CONFIG_CINDER_BACKEND=nfs\nCONFIG_CINDER_NFS_MOUNTS=nas:/vol"}), []string{"18 error bad-export CONFIG_CINDER_NFS_MOUNTS"}},
 	"missing NFS export":        {with(map[int]string{end: "CONFIG_CINDER_BACKEND=nfs"}), []string{"0 error missing CONFIG_CINDER_NFS_MOUNTS"}},
 	"missing NetApp login":      {with(map[int]string{end: "CONFIG_CINDER_BACKEND=netapp\nCONFIG_CINDER_NETAPP_PASSWORD=x\nCONFIG_CINDER_NETAPP_HOSTNAME='n'\nCONFIG_CINDER_NETAPP_VSERVER=v"}), []string{"0 error missing CONFIG_CINDER_NETAPP_LOGIN"}},

@@ -94,6 +94,8 @@ func (p *Parameter) rule(name, value string) (problem, bool) {
 		return problem{"bad-size", fmt.Sprintf("%q is not a size as 2G, 500M or 100000K", value)}, !sizePattern.MatchString(value)
 	case "multi_export":
 		return exports(value)
+	case "writeable_directory":
+		return problem{"bad-path", "the directory must be an absolute path, or one below ~"}, !strings.HasPrefix(value, "/") && !strings.HasPrefix(value, "~")
 	case "ldap_url":
 		return problem{"bad-url", "an LDAP URL starts with ldap://, ldaps:// or ldapi://"}, !ldapPattern.MatchString(value)
 	case "ldap_dn":
