@@ -11,6 +11,7 @@ import (
 	"goldsmith/firstboot/text/interfaces"
 	"goldsmith/firstboot/text/keyfile"
 	"goldsmith/firstboot/text/memcached"
+	"goldsmith/firstboot/text/mycnf"
 	"goldsmith/firstboot/text/netplan"
 	"goldsmith/firstboot/text/oned"
 	"goldsmith/firstboot/text/pysettings"
@@ -28,6 +29,7 @@ var codecs = byName(
 	interfaces.Codec,
 	keyfile.Codec,
 	memcached.Codec,
+	mycnf.Codec,
 	netplan.Codec,
 	oned.Codec(),
 	pysettings.Codec,

@@ -2,11 +2,10 @@ package rewriters
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 
 	"goldsmith/firstboot/plan"
-	"goldsmith/firstboot/text/ini"
+	"goldsmith/firstboot/text/mycnf"
 )
 
 // mariaDB makes the database server start on the clone at all: bound to the golden address, it does not. That must happen
@@ -42,20 +41,18 @@ func planMariaDB(_ context.Context, s *Scene) error {
 }
 
 func (s *Scene) bindAddress(path string) error {
-	for _, section := range []string{"mysqld", "server", "mariadb"} {
-		for _, name := range []string{"bind-address", "bind_address"} {
-			key := fmt.Sprintf("[%s] %s", section, name)
-			was, ok, err := s.Get(ini.Codec, path, key)
-			if err != nil {
-				return err
-			}
-			a, perr := netip.ParseAddr(was)
-			if !ok || perr != nil || !s.Old.Address(a) {
-				continue
-			}
-			s.Propose(plan.Change{Kind: plan.Kind(ini.Codec.Name), Where: path, Key: key, Was: plan.Text(was), Want: plan.Text("0.0.0.0"),
-				Why: "the server does not start on an address that is not there", Restart: s.by.Units})
+	for _, group := range []string{"mysqld", "server", "mariadb", "mariadbd"} {
+		key := "[" + group + "] bind-address"
+		was, ok, err := s.Get(mycnf.Codec, path, key)
+		if err != nil {
+			return err
 		}
+		a, perr := netip.ParseAddr(was)
+		if !ok || perr != nil || !s.Old.Address(a) {
+			continue
+		}
+		s.Propose(plan.Change{Kind: plan.Kind(mycnf.Codec.Name), Where: path, Key: key, Was: plan.Text(was), Want: plan.Text("0.0.0.0"),
+			Why: "the server does not start on an address that is not there", Restart: s.by.Units})
 	}
 	return nil
 }
