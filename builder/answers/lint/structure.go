@@ -12,6 +12,7 @@ import (
 type Dialect struct {
 	Sections []string // the sections it reads, the usual one first
 	Refuses  string   // what it does with a file that does not parse: "packstack refuses the file"
+	Twice    string   // what it does with a key or a section that stands twice
 	KeyIn    func(line string) (name string, ok bool)
 }
 
@@ -40,9 +41,9 @@ func faults(l *Log, f *pyconf.File, d Dialect) {
 		case pyconf.BadLine:
 			l.Errorf(x.Line, "no-delimiter", "", "the line is neither KEY=VALUE nor a comment nor a section: %s", d.Refuses)
 		case pyconf.DupSection:
-			l.Errorf(x.Line, "dup-section", "", "section [%s] stands here again (first in line %d): %s", x.Name, x.First, d.Refuses)
+			l.Errorf(x.Line, "dup-section", "", "section [%s] stands here again (first in line %d): %s", x.Name, x.First, d.Twice)
 		case pyconf.DupKey:
-			l.Errorf(x.Line, "dup-key", x.Name, "%s stands here again (first in line %d): %s", x.Name, x.First, d.Refuses)
+			l.Errorf(x.Line, "dup-key", x.Name, "%s stands here again (first in line %d): %s", x.Name, x.First, d.Twice)
 		}
 	}
 }

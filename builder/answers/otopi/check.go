@@ -34,17 +34,22 @@ func Check(data []byte, m *Model) *lint.Report {
 	return lint.NewReport(m.Kind, m.Release, &c.Log)
 }
 
+// dialect: otopi of 4.x catches every error of the parser and goes on without the file. That of 3.4 ran on Python 2, whose
+// parser lets the last of two keys win and raises the rest.
 func (c *checker) dialect() lint.Dialect {
-	refuses := c.m.Kind + " leaves out the whole file and says so only in its debug log"
-	if c.m.Release == "3.4" {
-		refuses = c.m.Kind + " stops, or the last one wins"
-	}
-	return lint.Dialect{Sections: sections(), Refuses: refuses, KeyIn: func(line string) (string, bool) {
+	d := lint.Dialect{Sections: sections(), KeyIn: func(line string) (string, bool) {
 		if g := keyPattern.FindStringSubmatch(line); g != nil {
 			return g[1], true
 		}
 		return "", false
 	}}
+	if c.m.Release == "3.4" {
+		d.Refuses, d.Twice = c.m.Kind+" stops", "the last one wins without a word"
+		return d
+	}
+	d.Refuses = c.m.Kind + " leaves out the whole file and says so only in its debug log"
+	d.Twice = d.Refuses
+	return d
 }
 
 type checker struct {

@@ -186,6 +186,19 @@ func TestEachMistakeHasItsOwnMessage(t *testing.T) {
 	}
 }
 
+func TestWhatAFaultyFileDoesDependsOnTheEra(t *testing.T) {
+	data := good + "OVESETUP_CONFIG/fqdn=str:b.example.net\nx\n"
+	for release, want := range map[string][]string{
+		"3.4": {"the last one wins without a word", "engine-setup stops"},
+		"4.5": {"leaves out the whole file", "leaves out the whole file"},
+	} {
+		list := checkOf(t, "", release, data).Findings
+		if len(list) != 2 || !strings.Contains(list[0].Message, want[0]) || !strings.Contains(list[1].Message, want[1]) {
+			t.Errorf("%s: %+v, want %q", release, list, want)
+		}
+	}
+}
+
 func TestCheckFindsAllAtOnce(t *testing.T) {
 	data := "\ufeff[environment:default]\n"
 	want := map[string]bool{"bom": true, "asked": true}

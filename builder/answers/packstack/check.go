@@ -9,7 +9,7 @@ import (
 	"goldsmith/builder/answers/pyconf"
 )
 
-// Kind is the name of this kind of answer file in reports.
+// KindName is the name of this kind of answer file in reports.
 const KindName = "packstack"
 
 // Check finds every mistake in an answer file. With a preset it also says where the file is not what the preset makes.
@@ -35,6 +35,7 @@ func dialect() lint.Dialect {
 	return lint.Dialect{
 		Sections: []string{Section},
 		Refuses:  "packstack refuses the file",
+		Twice:    "packstack refuses the file",
 		KeyIn: func(line string) (string, bool) {
 			if g := keyPattern.FindStringSubmatch(line); g != nil {
 				return g[1], true

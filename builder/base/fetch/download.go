@@ -17,32 +17,44 @@ import (
 )
 
 const (
-	silence  = 60 * time.Second // a server that says nothing for so long is given up
-	maxSums  = 4 << 20          // a checksum file is never larger
-	freeRoom = 64 << 20         // what must be left on the disk behind a download
+	maxSums  = 4 << 20  // a checksum file is never larger
+	freeRoom = 64 << 20 // what must be left on the disk behind a download
 )
 
 var (
 	errRoom = errors.New("there is no room for it")
 	// errGone: the server has no such file, and asking again will not change that.
 	errGone   = errors.New("the server does not have it")
-	errSilent = fmt.Errorf("the server said nothing for %s", silence)
+	errSilent = errors.New("the server fell silent")
 )
 
+// client is the caller's, or one that gives up on a server which does not answer.
 func (f *Fetcher) client() *http.Client {
 	if f.Client != nil {
 		return f.Client
 	}
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.ResponseHeaderTimeout = silence
-	t.DialContext = (&net.Dialer{Timeout: 20 * time.Second}).DialContext
-	t.DisableCompression = true // a range of a compressed answer is not a range of the file
-	return &http.Client{Transport: t}
+	f.once.Do(func() {
+		f.own = &http.Client{Transport: &http.Transport{
+			Proxy:                 http.ProxyFromEnvironment,
+			DialContext:           (&net.Dialer{Timeout: 20 * time.Second}).DialContext,
+			TLSHandshakeTimeout:   20 * time.Second,
+			ResponseHeaderTimeout: f.silence(),
+			DisableCompression:    true, // a range of a compressed answer is not a range of the file
+		}}
+	})
+	return f.own
+}
+
+func (f *Fetcher) silence() time.Duration {
+	if f.Silence > 0 {
+		return f.Silence
+	}
+	return time.Minute
 }
 
 // small reads a checksum file, over https to the end: a redirect to http would let anybody on the way write it.
 func (f *Fetcher) small(ctx context.Context, url string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, silence)
+	ctx, cancel := context.WithTimeout(ctx, f.silence())
 	defer cancel()
 	resp, err := f.get(ctx, url, 0)
 	if err != nil {
@@ -184,9 +196,9 @@ func (f *Fetcher) fill(cancel context.CancelCauseFunc, file *os.File, have int64
 			return err
 		}
 	}
-	watch := time.AfterFunc(silence, func() { cancel(errSilent) })
+	watch := time.AfterFunc(f.silence(), func() { cancel(errSilent) })
 	defer watch.Stop()
-	n, err := io.Copy(file, &meter{Reader: resp.Body, done: have, total: total, watch: watch, tell: f.Progress})
+	n, err := io.Copy(file, &meter{resp.Body, have, total, func() { watch.Reset(f.silence()) }, f.Progress})
 	if err != nil {
 		return fmt.Errorf("the download stopped after %d MiB: %w", (have+n)>>20, err)
 	}
@@ -209,14 +221,14 @@ func room(dir string, need int64) error {
 type meter struct {
 	io.Reader
 	done, total int64
-	watch       *time.Timer
+	alive       func()
 	tell        func(done, total int64)
 }
 
 func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.Reader.Read(p)
 	if n > 0 {
-		m.watch.Reset(silence)
+		m.alive()
 		m.done += int64(n)
 		if m.tell != nil {
 			m.tell(m.done, m.total)

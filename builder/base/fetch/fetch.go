@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -18,13 +19,17 @@ import (
 
 // A Fetcher has what a fetch needs. The zero values of Client, Tries and Pause are good ones.
 type Fetcher struct {
-	Dir      string       // the cache; images are kept by digest
-	Config   Config       // mirrors, local folders, pins
-	Client   *http.Client // nil for one that gives up on a silent server
-	Tries    int          // attempts at each source, each going on where the last one stopped; 0 is 5
-	Pause    time.Duration
+	Dir      string                  // the cache; images are kept by digest
+	Config   Config                  // mirrors, local folders, pins
+	Client   *http.Client            // nil for one that gives up on a silent server
+	Tries    int                     // attempts at each source, each going on where the last one stopped; 0 is 5
+	Pause    time.Duration           // before the second attempt; doubles with each one
+	Silence  time.Duration           // a server that says nothing for so long is given up; 0 is a minute
 	Progress func(done, total int64) // may be nil; total is -1 when the server does not say
 	Log      io.Writer               // may be nil; one line for every detour
+
+	once sync.Once
+	own  *http.Client
 }
 
 // An Image is a verified file of the cache.

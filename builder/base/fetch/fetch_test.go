@@ -194,6 +194,29 @@ func TestAnInterruptedFetchResumesNextTime(t *testing.T) {
 	}
 }
 
+func TestASilentServerIsGivenUp(t *testing.T) {
+	v := newVendor(t)
+	f := v.fetcher(t)
+	f.Silence = 50 * time.Millisecond
+	v.images = func(w http.ResponseWriter, r *http.Request) {
+		if v.asked.Load() > 1 {
+			serve(content())(w, r)
+			return
+		}
+		w.Header().Set("Content-Length", fmt.Sprint(len(content())))
+		w.Write(content()[:1000])
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}
+	var log bytes.Buffer
+	f.Log = &log
+	img, err := f.Fetch(t.Context(), v.entry)
+	wantImage(t, img, err)
+	if !strings.Contains(log.String(), "the server fell silent, attempt 1 of 3") {
+		t.Errorf("log %q", log.String())
+	}
+}
+
 func TestAPartOfSomethingElseIsThrownAway(t *testing.T) {
 	v := newVendor(t)
 	f := v.fetcher(t)
