@@ -72,7 +72,7 @@ func (m *Booted) wait(ctx context.Context, target string) error {
 	for !m.answers() {
 		select {
 		case <-m.done:
-			return fmt.Errorf("cannot boot machine: systemd-nspawn ended: %v", m.err)
+			return fmt.Errorf("cannot boot machine: systemd-nspawn ended: %w", m.err)
 		case <-ctx.Done():
 			return fmt.Errorf("cannot boot machine: %w", context.Cause(ctx))
 		case <-time.After(50 * time.Millisecond):

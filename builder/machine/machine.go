@@ -62,7 +62,7 @@ func nspawnEnv() []string {
 }
 
 // Run runs one command in the tree, which is not booted and has no network.
-func (s Spec) Run(ctx context.Context, c Command) error {
+func (s Spec) Run(ctx context.Context, c Command) (err error) {
 	argv := s.nspawn("--private-network", "--as-pid2")
 	for _, e := range c.environment() {
 		argv = append(argv, "--setenv="+e)
@@ -75,8 +75,10 @@ func (s Spec) Run(ctx context.Context, c Command) error {
 	if err != nil {
 		return err
 	}
-	defer group.remove()
-	defer removeRuntime(s.Name)
+	defer func() {
+		removeRuntime(s.Name)
+		err = errors.Join(err, group.remove())
+	}()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = nspawnEnv()
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) } // nspawn kills what is inside
@@ -97,7 +99,7 @@ func (c Command) run(cmd *exec.Cmd, group *group) error {
 	}
 	out.flush()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return fmt.Errorf("%w: %s: %v%s", ErrExit, filepath.Base(c.Argv[0]), exit, out.tail())
+		return fmt.Errorf("%w: %s: %w%s", ErrExit, filepath.Base(c.Argv[0]), exit, out.tail())
 	}
 	return err
 }
