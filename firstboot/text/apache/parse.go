@@ -40,15 +40,17 @@ type parser struct {
 
 func parse(data []byte) (*parser, error) {
 	p := &parser{data: data, seen: map[string]int{}}
-	for at, number := 0, 1; at < len(data); {
-		l, err := join(data, at, number)
-		if err == nil {
-			err = p.line(l)
+	for l := range edit.Lines(data) {
+		if bytes.ContainsAny(l.Text, "\r\x00") {
+			return nil, fmt.Errorf("line %d: a carriage return or NUL inside the line", l.Number)
 		}
-		if err != nil {
+	}
+	for at, number := 0, 1; at < len(data); {
+		l := edit.Join(data, at, number)
+		if err := p.line(l.Trim(blanks)); err != nil {
 			return nil, fmt.Errorf("line %d: %w", number, err)
 		}
-		at, number, p.unfinished = l.whole.To, l.next, l.open
+		at, number, p.unfinished = l.Whole.To, l.Next, l.Open
 	}
 	if n := len(p.open); n > 0 {
 		s := p.sections[p.open[n-1]]
@@ -57,49 +59,13 @@ func parse(data []byte) (*parser, error) {
 	return p, nil
 }
 
-// A logical line is one or more lines joined at their continuation marks.
-type logical struct {
-	text  []byte // joined, surrounding blanks removed
-	at    []int  // offset of each byte of text
-	whole edit.Span
-	line  int  // number of the first line
-	next  int  // number of the line after
-	open  bool // what comes behind it would be joined to it
-}
-
-// join reads as ap_cfg_getline_core does: the mark is looked for behind what was joined so far, so that a mark before an
-// empty line may be found twice.
-func join(data []byte, start, number int) (logical, error) {
-	l := logical{whole: edit.Span{From: start, To: start}, line: number, next: number}
-	for piece := range edit.Lines(data[start:]) {
-		if bytes.ContainsAny(piece.Text, "\r\x00") {
-			return l, errors.New("a carriage return or NUL inside the line")
-		}
-		for i, c := range piece.Text {
-			l.text, l.at = append(l.text, c), append(l.at, start+piece.Start+i)
-		}
-		l.whole.To = start + piece.Stop()
-		l.next++
-		n := len(l.text)
-		l.open = n > 0 && l.text[n-1] == '\\'
-		if piece.End == "" || !l.open {
-			break
-		}
-		l.text, l.at = l.text[:n-1], l.at[:n-1]
-	}
-	from := len(l.text) - len(bytes.TrimLeft(l.text, blanks))
-	to := max(from, len(bytes.TrimRight(l.text, blanks)))
-	l.text, l.at = l.text[from:to], l.at[from:to]
-	return l, nil
-}
-
-func (p *parser) line(l logical) error {
-	if len(l.text) == 0 || l.text[0] == '#' {
+func (p *parser) line(l edit.Joined) error {
+	if len(l.Text) == 0 || l.Text[0] == '#' {
 		return nil
 	}
-	word := l.text
-	if n := bytes.IndexAny(l.text, blanks); n >= 0 {
-		word = l.text[:n]
+	word := l.Text
+	if n := bytes.IndexAny(l.Text, blanks); n >= 0 {
+		word = l.Text[:n]
 	}
 	switch {
 	case bytes.HasPrefix(word, []byte("</")):
@@ -113,14 +79,14 @@ func (p *parser) line(l logical) error {
 	return nil
 }
 
-func (p *parser) directive(l logical, word int) directive {
-	name := string(l.text[:word])
-	d := directive{name: name, section: p.within(), whole: l.whole, indent: p.indent(l), line: l.line}
-	args := trim(l.text[word:])
+func (p *parser) directive(l edit.Joined, word int) directive {
+	name := string(l.Text[:word])
+	d := directive{name: name, section: p.within(), whole: l.Whole, indent: p.indent(l), line: l.Line}
+	args := trim(l.Text[word:])
 	d.args = string(args)
-	d.text = edit.Span{From: l.at[word-1] + 1, To: l.at[word-1] + 1}
-	if n := len(args); n > 0 {
-		d.text = edit.Span{From: l.at[len(l.at)-n], To: l.at[len(l.at)-1] + 1}
+	d.text = l.Span(word, word)
+	if n := len(l.Text); len(args) > 0 {
+		d.text = l.Span(n-len(args), n)
 	}
 	d.key = p.key(d.section, name)
 	p.seen[fold(join2(d.section, name))]++
@@ -130,12 +96,12 @@ func (p *parser) directive(l logical, word int) directive {
 	return d
 }
 
-func (p *parser) enter(l logical) error {
-	end := bytes.LastIndexByte(l.text, '>')
+func (p *parser) enter(l edit.Joined) error {
+	end := bytes.LastIndexByte(l.Text, '>')
 	if end < 0 {
 		return errors.New("a section's opening without its closing bracket")
 	}
-	name, args := l.text[1:end], ""
+	name, args := l.Text[1:end], ""
 	if n := bytes.IndexAny(name, blanks); n >= 0 {
 		name, args = name[:n], string(trim(name[n:]))
 	}
@@ -143,7 +109,7 @@ func (p *parser) enter(l logical) error {
 		return errors.New("a section without a usable name")
 	}
 	opening := "<" + strings.TrimSpace(squeeze(string(name)+" "+args)) + ">"
-	s := section{name: string(name), args: args, line: l.line, empty: true, indent: p.indent(l) + "    "}
+	s := section{name: string(name), args: args, line: l.Line, empty: true, indent: p.indent(l) + "    "}
 	s.key = p.key(p.within(), opening)
 	p.seen[fold(join2(p.within(), opening))]++
 	p.open = append(p.open, len(p.sections))
@@ -151,8 +117,8 @@ func (p *parser) enter(l logical) error {
 	return nil
 }
 
-func (p *parser) leave(l logical) error {
-	name, ok := bytes.CutSuffix(l.text[2:], []byte(">"))
+func (p *parser) leave(l edit.Joined) error {
+	name, ok := bytes.CutSuffix(l.Text[2:], []byte(">"))
 	if !ok || !isName(string(name)) {
 		return errors.New("a section's end that is not </name>")
 	}
@@ -163,7 +129,7 @@ func (p *parser) leave(l logical) error {
 	if !strings.EqualFold(s.name, string(name)) {
 		return fmt.Errorf("</%s> stands where </%s> should: <%s> was opened on line %d", name, s.name, s.name, s.line)
 	}
-	s.end = l.whole.From
+	s.end = l.Whole.From
 	p.open = p.open[:len(p.open)-1]
 	return nil
 }
@@ -185,8 +151,8 @@ func (p *parser) key(within, name string) string {
 	return key
 }
 
-func (p *parser) indent(l logical) string {
-	lead := p.data[l.whole.From:l.at[0]]
+func (p *parser) indent(l edit.Joined) string {
+	lead := p.data[l.Whole.From:l.At[0]]
 	if bytes.ContainsAny(lead, "\\\r\n") {
 		return ""
 	}
