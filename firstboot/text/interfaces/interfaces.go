@@ -39,7 +39,7 @@ func id(key string) (string, error) {
 	kind, _, _ := strings.Cut(words[0], "#")
 	numbered := words
 	switch {
-	case (kind == "iface" || kind == "template") && len(words) == 4 && kind == words[0]:
+	case kind == "iface" && len(words) == 4 && kind == words[0]:
 		numbered = words[2:]
 	case kind == "mapping" && len(words) == 3 && kind == words[0]:
 		numbered = words[2:]
@@ -84,7 +84,7 @@ func isList(kind string) bool {
 		slices.Contains([]string{"auto", "source", "source-directory", "rename", "no-auto-down", "no-scripts"}, kind)
 }
 
-func isStanza(kind string) bool { return kind == "iface" || kind == "template" || kind == "mapping" }
+func isStanza(kind string) bool { return kind == "iface" || kind == "mapping" }
 
 func scan(data []byte) ([]edit.Item, error) {
 	f, err := read(data)

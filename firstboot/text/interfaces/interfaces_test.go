@@ -37,7 +37,7 @@ iface br-ex inet6 auto
 iface br-ex inet static
   address 10.0.0.2/24
 
-template ethernet inet static
+iface ethernet inet static
   mtu 1500
 iface eth1 inet static inherits ethernet
   address 192.168.1.2
@@ -63,8 +63,8 @@ func TestGet(t *testing.T) {
 		"iface br-ex inet#2 address":    "10.0.0.2/24",
 		"iface br-ex inet#1 ovs_type#1": "OVSBridge",
 		"iface eth1 inet method":        "static inherits ethernet",
-		"template ethernet inet mtu":    "1500",
-		"template ethernet inet method": "static",
+		"iface ethernet inet mtu":       "1500",
+		"iface ethernet inet method":    "static",
 		"mapping eth* script":           "/usr/local/sbin/map",
 		"mapping eth* map":              "home eth-home",
 		"source-directory":              "interfaces.d",
@@ -144,6 +144,10 @@ func TestRefuses(t *testing.T) {
 		{"number sign in an option", "iface a inet dhcp\n mtu#2 1\n", "line 2: a number sign"},
 		{"number sign in a family", "iface a inet#2 dhcp\n", "line 1: a number sign"},
 		{"continued to the end", "auto a \\\n", "line 1: it is continued"},
+		{"a template", "template ethernet inet static\n", "line 1: a template"},
+		{"a mapping is no interface", "mapping e*\n mtu 1\n", "line 2: a mapping has only"},
+		{"nothing before the backslash", "iface a inet dhcp\n \\\n mtu 1\n", "line 2: it begins with a backslash"},
+		{"two backslashes", "iface a inet dhcp\n up x\\\\\n\n mtu 1\n", "line 2: two backslashes"},
 		{"continued in CRLF", "auto a \\\r\n b\r\n", "line 1: a backslash"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -167,7 +171,7 @@ func TestRefuses(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	got, err := interfaces.Names([]byte(sample))
-	if diff := cmp.Diff([]string{"lo", "br-ex", "ens3", "eth1"}, got); diff != "" || err != nil {
+	if diff := cmp.Diff([]string{"lo", "br-ex", "ens3", "ethernet", "eth1"}, got); diff != "" || err != nil {
 		t.Error(err, diff)
 	}
 }
@@ -192,6 +196,7 @@ func TestRename(t *testing.T) {
 		{"inherits", "iface x inet a inherits a\n", "iface x inet a inherits b\n"},
 		{"options of bridges, bonds and VLANs", "iface x inet dhcp\n bridge_ports a c\n bond-slaves a\n vlan-raw-device a\n bridge-pathcost a 100\n",
 			"iface x inet dhcp\n bridge_ports b c\n bond-slaves b\n vlan-raw-device b\n bridge-pathcost b 100\n"},
+		{"the peer of a patch port", "iface x inet manual\n ovs_patch_peer a\n", "iface x inet manual\n ovs_patch_peer b\n"},
 		{"other options are not about interfaces", "iface x inet dhcp\n hostname a\n address a\n", "iface x inet dhcp\n hostname a\n address a\n"},
 		{"sources and mappings stay", "source a\nmapping a\n script a\n", "source a\nmapping a\n script a\n"},
 		{"comments stay", "# a\nauto a \\\n a\n", "# a\nauto b \\\n b\n"},

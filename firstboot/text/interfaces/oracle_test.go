@@ -37,8 +37,9 @@ func TestReadsAsIfupdown(t *testing.T) {
 		ok bool
 	}{
 		{head + " mtu 1500\n up x \\\n y\n", true}, {head + "# c \\\n mtu 3\n", true}, {head + "\n\n mtu 3 # x\n", true},
-		{"auto a\r\niface a inet manual\r\n mtu 3\r\n", true}, {head + " up x\\\\\n y\n mtu 1\n", true}, {head + " up x\n up y\n", true},
+		{"auto a\r\niface a inet manual\r\n mtu 3\r\n", true}, {head + " up x\n up y\n", true},
 		{head + " mtu\n", false}, {"mtu 1\n" + head, false}, {"iface a inet\n", false}, {head + "auto a\n mtu 1\n", false}, {"frob x\n" + head, false},
+		{"mapping e*\n mtu 1\n" + head, false}, {"template a inet dhcp\n" + head, false},
 	} {
 		out, err := ifquery(t, tc.in, "a")
 		entries, oursErr := interfaces.Codec.List([]byte(tc.in))

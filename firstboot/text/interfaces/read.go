@@ -1,6 +1,7 @@
 package interfaces
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,72 +19,64 @@ type word struct {
 
 // A line is a logical line: physical lines joined by backslashes.
 type line struct {
-	words  []word
-	text   []byte
-	offset []int // in the file, of each byte of text
-	number int   // of its first physical line
-	whole  edit.Span
-}
-
-// span returns where text[from:to] stands in the file; a line continuation may be inside.
-func (l line) span(from, to int) edit.Span {
-	return edit.Span{From: l.offset[from], To: l.offset[to-1] + 1}
+	edit.Joined
+	words []word
 }
 
 func (l line) kind() string { return l.words[0].text }
 
 // parse returns the logical lines that are neither blank nor comments, after checking that each stands where it may.
 func parse(data []byte) ([]line, error) {
-	var lines []line
-	var now line
-	open, in := false, "" // inside a continued line; kind of the present stanza
 	for l := range edit.Lines(data) {
-		if !open {
-			now = line{number: l.Number, whole: edit.Span{From: l.Start}}
-			if text := strings.TrimLeft(string(l.Text), blanks); text == "" || text[0] == '#' {
-				continue
-			}
-		}
-		text, continued := strings.CutSuffix(string(l.Text), `\`)
-		if continued && l.End != "\n" {
+		switch {
+		case bytes.HasSuffix(l.Text, []byte(`\\`)) && bytes.TrimLeft(l.Text, blanks)[0] != '#':
+			return nil, fmt.Errorf("line %d: two backslashes at its end, of which ifupdown may take one, or both with the next line", l.Number)
+		case l.End != "\n" && bytes.HasSuffix(l.Text, []byte(`\`)):
 			return nil, fmt.Errorf("line %d: a backslash that is not followed by a plain line feed", l.Number)
 		}
-		now.append(text, l)
-		if open = continued; open {
-			continue
+	}
+	var lines []line
+	in := "" // kind of the present stanza
+	for at, number := skip(data, 0, 1); at < len(data); at, number = skip(data, at, number) {
+		if bytes.TrimLeft(data[at:], blanks)[0] == '\\' {
+			return nil, fmt.Errorf("line %d: it begins with a backslash", number)
 		}
-		if now.split(); len(now.words) == 0 {
-			continue
+		now := line{Joined: edit.Join(data, at, number)}
+		at, number = now.Whole.To, now.Next
+		now.split()
+		err := now.check(&in)
+		if now.Open {
+			err = errors.New("it is continued, and nothing follows")
 		}
-		if err := now.check(&in); err != nil {
-			return nil, fmt.Errorf("line %d: %w", now.number, err)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", now.Line, err)
 		}
 		lines = append(lines, now)
-	}
-	if open {
-		return nil, fmt.Errorf("line %d: it is continued, and nothing follows", now.number)
 	}
 	return lines, nil
 }
 
-func (l *line) append(text string, from edit.Line) {
-	l.text = append(l.text, text...)
-	for i := range len(text) {
-		l.offset = append(l.offset, from.Start+i)
+// skip goes to the next line that is neither blank nor a comment. It looks before lines are joined: a comment never is.
+func skip(data []byte, at, number int) (int, int) {
+	for l := range edit.Lines(data[at:]) {
+		if text := bytes.TrimLeft(l.Text, blanks); len(text) > 0 && text[0] != '#' {
+			return at + l.Start, number
+		}
+		number++
 	}
-	l.whole.To = from.Stop()
+	return len(data), number
 }
 
 func (l *line) split() {
-	for i := 0; i < len(l.text); i++ {
-		if strings.IndexByte(blanks, l.text[i]) >= 0 {
+	for i := 0; i < len(l.Text); i++ {
+		if strings.IndexByte(blanks, l.Text[i]) >= 0 {
 			continue
 		}
 		j := i
-		for j < len(l.text) && strings.IndexByte(blanks, l.text[j]) < 0 {
+		for j < len(l.Text) && strings.IndexByte(blanks, l.Text[j]) < 0 {
 			j++
 		}
-		l.words = append(l.words, word{string(l.text[i:j]), i})
+		l.words = append(l.words, word{string(l.Text[i:j]), i})
 		i = j
 	}
 }
@@ -92,6 +85,8 @@ func (l *line) split() {
 func (l *line) check(in *string) error {
 	kind := l.kind()
 	switch {
+	case kind == "template":
+		return errors.New("a template, which not every ifupdown knows")
 	case kind == "mapping" && len(l.words) < 2:
 		return errors.New("a mapping without a pattern")
 	case isStanza(kind) && kind != "mapping" && len(l.words) < 4:
@@ -111,6 +106,8 @@ func (l *line) check(in *string) error {
 		return errors.New("an option outside a stanza")
 	case len(l.words) < 2:
 		return errors.New("an option without a value")
+	case *in == "mapping" && kind != "script" && kind != "map":
+		return errors.New("a mapping has only script and map")
 	}
 	return nil
 }
@@ -120,10 +117,10 @@ func (l line) value(from int) (string, edit.Span) {
 	last := l.words[len(l.words)-1]
 	end := last.at + len(last.text)
 	if from >= len(l.words) {
-		return "", edit.Span{From: l.offset[end-1] + 1, To: l.offset[end-1] + 1}
+		return "", l.Span(end, end)
 	}
 	begin := l.words[from].at
-	return string(l.text[begin:end]), l.span(begin, end)
+	return string(l.Text[begin:end]), l.Span(begin, end)
 }
 
 // A file is what was read: the settings, and where the next option of each stanza belongs.
@@ -147,17 +144,17 @@ func read(data []byte) (file, error) {
 		switch {
 		case kind == "mapping":
 			stanza = "mapping " + l.words[1].text + " "
-			f.stanzas[stanza] = place{l.whole.To, "    "}
+			f.stanzas[stanza] = place{l.Whole.To, "    "}
 		case isStanza(kind):
 			stanza = count(seen, kind+" "+l.words[1].text+" "+l.words[2].text) + " "
-			f.stanzas[stanza] = place{l.whole.To, "    "}
+			f.stanzas[stanza] = place{l.Whole.To, "    "}
 			it := l.item(count(seen, stanza+method), 3)
 			it.Whole = edit.Span{} // a stanza is not deleted
 			f.items = append(f.items, it)
 		case isList(kind):
 			f.items = append(f.items, l.item(count(seen, kind), 1))
 		default:
-			f.stanzas[stanza] = place{l.whole.To, string(data[l.whole.From:l.offset[l.words[0].at]])}
+			f.stanzas[stanza] = place{l.Whole.To, string(data[l.Whole.From:l.At[l.words[0].at]])}
 			f.items = append(f.items, l.item(count(seen, stanza+kind), 1))
 		}
 	}
@@ -176,5 +173,5 @@ func (l line) item(key string, from int) edit.Item {
 		from = 2
 	}
 	value, at := l.value(from)
-	return edit.Item{Key: key, Value: value, Line: l.number, Text: at, Whole: l.whole}
+	return edit.Item{Key: key, Value: value, Line: l.Line, Text: at, Whole: l.Whole}
 }

@@ -27,8 +27,8 @@ func Names(data []byte) ([]string, error) {
 // linked are the options that name other interfaces, with "-" for "_", which ifupdown and its scripts take for the same.
 // The last ones are commands and arguments of ovs-vsctl.
 var linked = []string{
-	"bridge-ports", "bridge-pathcost", "bridge-portprio", "bridge-hw", "bond-slaves", "slaves", "bond-master", "bond-primary",
-	"bond-active-slave", "vlan-raw-device", "ovs-bridge", "ovs-ports", "ovs-bonds",
+	"bridge-ports", "bridge-pathcost", "bridge-portprio", "bridge-waitport", "bridge-hw", "bond-slaves", "slaves", "bond-master",
+	"bond-primary", "bond-active-slave", "vlan-raw-device", "vxlan-physdev", "vrf", "ovs-bridge", "ovs-ports", "ovs-bonds", "ovs-patch-peer",
 	"ovs-extra", "ovs-options", "up", "down", "pre-up", "post-up", "pre-down", "post-down",
 }
 
@@ -72,7 +72,7 @@ func (l line) mentions(name string) []edit.Span {
 	words := l.words[1:]
 	var at []edit.Span
 	switch {
-	case kind == "iface" || kind == "template":
+	case kind == "iface":
 		words = words[:1]
 		for i, w := range l.words[:len(l.words)-1] {
 			if w.text == "inherits" && i > 1 {
@@ -80,14 +80,14 @@ func (l line) mentions(name string) []edit.Span {
 			}
 		}
 	case kind == "allow-"+name:
-		at = []edit.Span{l.span(len("allow-")+l.words[0].at, len(kind)+l.words[0].at)}
+		at = []edit.Span{l.Span(len("allow-")+l.words[0].at, len(kind)+l.words[0].at)}
 	case isList(kind) && !strings.HasPrefix(kind, "source"):
 	case !slices.Contains(linked, strings.ReplaceAll(kind, "_", "-")):
 		return nil
 	}
 	for _, w := range words {
 		for _, i := range w.mentions(name) {
-			at = append(at, l.span(w.at+i, w.at+i+len(name)))
+			at = append(at, l.Span(w.at+i, w.at+i+len(name)))
 		}
 	}
 	return at
