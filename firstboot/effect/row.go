@@ -17,6 +17,9 @@ import (
 // writeRows makes all changes of one schema in one transaction. Each row is locked and compared first, each update is
 // guarded by the old value and must hit exactly one row.
 func writeRows(ctx context.Context, h *host.Host, _ *journal.Journal, changes []plan.Change) error {
+	if host.IsSQLite(changes[0].Row.Schema) {
+		return writeSQLite(ctx, h, changes)
+	}
 	db, err := h.DB(ctx)
 	if err != nil {
 		return err

@@ -104,6 +104,9 @@ func (h *Host) Schemas(ctx context.Context) ([]string, error) {
 
 // Rows returns the named columns, all without names, of all rows of a table in the order of its primary key.
 func (h *Host) Rows(ctx context.Context, schema, table string, columns ...string) ([]Row, error) {
+	if IsSQLite(schema) {
+		return h.sqliteRows(ctx, schema, table, columns)
+	}
 	from, err := QuoteTable(schema, table)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package rewriters
 
 import (
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"regexp"
@@ -9,23 +8,21 @@ import (
 	"strings"
 )
 
-// macPrefix returns the clone's MAC_PREFIX, two octets, or "" once the clone has one: MACs do not follow a lease.
+// macPrefix returns the clone's MAC_PREFIX, two octets, or "" once the clone has one: VMs keep their MACs.
 //
-// 14 bits are free (six in the first octet: it stays unicast and locally administered). They are the low bits of the IPv4
-// address: different for all clones of one VLAN up to a /18, where random ones meet with 7 % at 50 clones. Without an IPv4
-// address, or in a larger network, they come from the clone's seed.
+// 14 bits are free (six in the first octet: it stays unicast and locally administered). They are the low bits of the clone's own
+// MAC, which the place where it lives gave it: pools that count upwards (oVirt, VMware, OpenNebula) give each clone another
+// prefix; where MACs are random, two of 50 clones share one with 7 % probability. The address would be as good, but it changes,
+// and a clone that was made in two runs would not be the clone that is made in one.
 func (s *Scene) macPrefix() string {
 	if !s.Rekey || s.Keeps("opennebula/macs") {
 		return ""
 	}
-	var n uint16
-	if a := s.To.Address.Unmap(); a.Is4() && (s.To.PrefixLen == 0 || s.To.PrefixLen >= 18) {
-		b := a.As4()
-		n = binary.BigEndian.Uint16(b[2:])
-	} else {
-		n = binary.BigEndian.Uint16(s.SecretBytes("opennebula/macs", 2))
+	own, err := hex.DecodeString(bareMAC(s.To.MAC(s.To.Interface)))
+	if err != nil || len(own) != 6 || own[4]&0x3f == 0 && own[5] == 0 { // that would be 02:00, every OpenNebula's default
+		own = s.SecretBytes("opennebula/macs", 6)
 	}
-	return fmt.Sprintf("%02x:%02x", byte(n>>8)<<2|2, byte(n))
+	return fmt.Sprintf("%02x:%02x", own[4]<<2|2, own[5])
 }
 
 // underPrefix gives a locally administered MAC the clone's prefix and keeps its other four octets: in an IP4 range those are the

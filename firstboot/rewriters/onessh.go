@@ -21,11 +21,8 @@ type sshPair struct{ private, public []byte }
 func (o *oneScene) sshKey() sshPair {
 	k := ed25519.NewKeyFromSeed(o.SecretBytes("opennebula/ssh", ed25519.SeedSize))
 	public := sshStrings([]byte("ssh-ed25519"), k.Public().(ed25519.PublicKey))
-	comment := "oneadmin@" + o.To.Hostname
-	if o.To.Hostname == "" {
-		comment = "oneadmin"
-	}
-	return sshPair{opensshKey(k, public, comment, o.SecretBytes("opennebula/ssh/checkint", 4)), authorized("ssh-ed25519", public, comment)}
+	return sshPair{opensshKey(k, public, "oneadmin", o.SecretBytes("opennebula/ssh/checkint", 4)),
+		authorized("ssh-ed25519", public, "oneadmin")}
 }
 
 // ssh gives oneadmin a key of the clone's own and takes the golden one out of authorized_keys: with a shared key, whoever is

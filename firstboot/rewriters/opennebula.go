@@ -17,6 +17,8 @@ const (
 	onedConf = "/etc/one/oned.conf"
 	oneHome  = "/var/lib/one"
 	oneAuth  = oneHome + "/.one"
+	// oneSQLite is oned's database where BACKEND is sqlite, and its name as a schema.
+	oneSQLite = oneHome + "/one.db"
 )
 
 // openNebula makes a front-end a cloud of its own: MACs of its networks, names of its hosts, addresses in its datastores, zone
@@ -106,7 +108,11 @@ func (o *oneScene) database(ctx context.Context) error {
 		return err
 	}
 	if !strings.EqualFold(backend, "mysql") {
-		return o.sqlite(ctx)
+		if _, err := o.Host.Stat(oneSQLite); err != nil {
+			return o.neverStarted(oneSQLite)
+		}
+		o.schema = oneSQLite
+		return o.rows(ctx)
 	}
 	name, ok, err := o.conf.Get("DB/DB_NAME")
 	if err != nil {
@@ -120,22 +126,20 @@ func (o *oneScene) database(ctx context.Context) error {
 		return err
 	}
 	if !slices.Contains(all, name) {
-		o.Note("database "+name, "not there: oned makes it when it starts for the first time")
-		return nil
+		return o.neverStarted("database " + name)
 	}
 	o.schema = name
 	return o.rows(ctx)
 }
 
-// sqlite: the file is small and oned is not running, but firstboot holds no SQLite (a pure Go one is as large as all of
-// firstboot), and changing the file's bytes is no way to change a database.
-func (o *oneScene) sqlite(context.Context) error {
-	const file = oneHome + "/one.db"
-	if _, err := o.Host.Stat(file); err != nil {
-		return nil
+// neverStarted accepts that there is no database, unless the files that oned makes together with it are there: then it is
+// elsewhere, or hidden from us, and its MACs and passwords would stay those of the golden image.
+func (o *oneScene) neverStarted(what string) error {
+	if o.hasFile("serveradmin") {
+		return fmt.Errorf("cannot find %s, although oned was started here: %s/*_auth are there\n"+
+			"hint: remove them to let oned begin anew, or give root access to the database", what, oneAuth)
 	}
-	o.Danger(file, "OpenNebula's state is in SQLite, which firstboot cannot edit: MACs, hosts and passwords would stay those of the "+
-		"golden image; bake with MariaDB (onedb sqlite2mysql moves a database), or without ever starting oned")
+	o.Note(what, "not there: oned makes it when it starts for the first time")
 	return nil
 }
 
@@ -154,7 +158,7 @@ func (o *oneScene) configuration(ctx context.Context) error {
 func (o *oneScene) databasePassword(ctx context.Context) error {
 	was, ok, err := o.conf.Get("DB/PASSWD")
 	user, named, _ := o.conf.Get("DB/USER")
-	if err != nil || !ok || !named || o.schema == "" || !o.Rekeys("mysql/"+user) {
+	if err != nil || !ok || !named || o.schema == "" || host.IsSQLite(o.schema) || !o.Rekeys("mysql/"+user) {
 		return err
 	}
 	want := o.Secret("mysql/"+user, 32)
