@@ -130,6 +130,9 @@ func (m *meter) tell(p disk.Progress) {
 
 // line renders one step.
 func (m *meter) line(p disk.Progress, took time.Duration) string {
+	if p.Total <= 0 && p.Done > 0 {
+		return fmt.Sprintf("%-28s %6s  %s", p.Phase, seconds(took), disk.Bytes(p.Done))
+	}
 	if p.Total <= 0 || p.Done <= 0 {
 		return fmt.Sprintf("%-28s %6s", p.Phase, seconds(took))
 	}

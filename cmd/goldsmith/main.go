@@ -50,7 +50,7 @@ func newApp() *cli.App {
 func commands() []*cli.Command {
 	list := []*cli.Command{
 		bakeCommand(), sealCommand(), cleanCommand(), answersCommand(), imagesCommand(),
-		inspectCommand(), growCommand(), exportCommand(),
+		inspectCommand(), auditCommand(), growCommand(), exportCommand(),
 		cloneCommand(), listCommand(), waitCommand(), reportCommand(), logsCommand(), consoleCommand(), shellCommand(),
 		verifyCommand(), discoverCommand(), removeCommand(),
 	}
