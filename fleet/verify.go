@@ -73,6 +73,7 @@ func (s *State) ask(ctx context.Context, d driver.Driver, c Clone, all []Standin
 	}
 	out.Answers = probe.Ask(ctx, probe.Target{
 		Clone: c.Name, Address: out.Address, Reported: out.Claimed, MAC: c.MAC, ClientID: out.Client, Foreign: foreign(c, all),
+		Settled:  out.State == Condition(report.Ready),
 		Inside:   s.Network.Do,
 		Connect:  s.Network.Dial,
 		ReadFile: func(path string) ([]byte, error) { return d.ReadFile(c.Machine, path) },

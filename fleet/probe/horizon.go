@@ -23,13 +23,19 @@ func askHorizon(ctx context.Context, t Target) Answer {
 	if debian != nil && rdo != nil {
 		return skip("no Horizon in this image")
 	}
-	var last Answer
-	for _, root := range horizonRoots {
-		if last = loginPage(ctx, t, t.url(80, root+"/auth/login/")); last.Why == "" {
-			return last
+	return t.again(ctx, func() Answer {
+		var first Answer
+		for i, root := range horizonRoots {
+			a := loginPage(ctx, t, t.url(80, root+"/auth/login/"))
+			if a.Why == "" {
+				return a
+			}
+			if i == 0 || first.Show == "404" {
+				first = a // the root that is there says more than those that are not
+			}
 		}
-	}
-	return last
+		return first
+	})
 }
 
 // loginPage passes for a page with Django's form token in it.

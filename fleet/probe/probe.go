@@ -20,6 +20,7 @@ type Target struct {
 	Reported netip.Addr // as the clone says
 	MAC      string     // as the fleet gave it
 	ClientID string     // as the DHCP server saw it; empty where the server is not ours
+	Settled  bool       // firstboot reported success: services may still be starting, and are given time to answer
 	Foreign  []string   // addresses and names of other machines: the other clones, and who the image was baked as
 	// Inside calls f in the network that the clones stand in.
 	Inside func(f func() error) error
@@ -51,8 +52,8 @@ func All() []Probe {
 	return []Probe{mac(), address(), machineID(), clientID(), hostKey(), keystone(), horizon(), keystoneKeys()}
 }
 
-// patience is how long one probe may take.
-const patience = 60 * time.Second
+// patience is how long one probe may take: a stack on a busy machine needs most of it to start.
+const patience = 2 * time.Minute
 
 // Ask asks one clone everything, and names the answers.
 func Ask(ctx context.Context, t Target) []Answer {
@@ -89,6 +90,30 @@ func (t Target) client() *http.Client {
 			}
 			return nil
 		},
+	}
+}
+
+// again asks until the answer is a pass, the clone had its time, or ctx ends; a clone that has not settled is asked once.
+// firstboot reports before the services start that it configured, so the first knock may find the door shut.
+func (t Target) again(ctx context.Context, ask func() Answer) Answer {
+	for {
+		a := ask()
+		if a.Verdict != report.Fail || !t.Settled || !sleep(ctx, time.Second) {
+			return a
+		}
+	}
+}
+
+// sleep says false where ctx ends within d.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < 2*d {
+		return false
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
 	}
 }
 
