@@ -1,4 +1,4 @@
-//go:build clones
+//go:build clones || bench
 
 package fleet_test
 

@@ -28,6 +28,7 @@ type Standing struct {
 	Age     time.Duration  `json:"age_ns,omitempty"`
 	Ready   time.Duration  `json:"ready_after_ns,omitempty"` // from being let run to its report
 	Own     time.Duration  `json:"own_ns,omitempty"`         // what firstboot itself took, without what it waited for
+	Memory  int64          `json:"memory_bytes,omitempty"`   // anonymous memory of its processes
 	Report  *report.Report `json:"report,omitempty"`
 }
 
@@ -85,7 +86,7 @@ func look(d driver.Driver, c Clone) Standing {
 	st := Standing{Clone: c.Name, MAC: c.MAC, State: Booting}
 	alive := c.Alive()
 	if !c.Started.IsZero() && alive {
-		st.Age = time.Since(c.Started)
+		st.Age, st.Memory = time.Since(c.Started), driver.MemoryOf(c.Machine)
 	}
 	r, err := d.Report(c.Machine)
 	switch {

@@ -137,7 +137,7 @@ func writeStandings(c *cli.Context, all []fleet.Standing) error {
 	}
 	columns := []string{"CLONE", "STATE", "MAC", "IP", "READY AFTER", "AGE"}
 	if c.Bool("wide") {
-		columns = append(columns, "OWN TIME", "DHCP CLIENT ID", "CHANGES", "CHECKS", "WHY")
+		columns = append(columns, "OWN TIME", "MEMORY", "DHCP CLIENT ID", "CHANGES", "CHECKS", "WHY")
 	}
 	rows := [][]string{columns}
 	for _, st := range all {
@@ -156,7 +156,7 @@ func wide(st fleet.Standing) []string {
 		changes = fmt.Sprint(len(r.Changes))
 		checks = fmt.Sprintf("%d of %d", report.Count(r.Checks, report.Pass), len(r.Checks))
 	}
-	return []string{brief(st.Own), orDash(st.Client), changes, checks, orDash(st.Why)}
+	return []string{brief(st.Own), fmt.Sprintf("%d MiB", st.Memory>>20), orDash(st.Client), changes, checks, orDash(st.Why)}
 }
 
 func writeJSON(w io.Writer, v any) error {

@@ -167,3 +167,34 @@ func (c cgroup) remove() error {
 	}
 	return nil
 }
+
+// MemoryOf returns the bytes of anonymous memory that the processes of a machine use, without the page cache, or zero
+// where no hierarchy counts memory.
+func MemoryOf(m Machine) int64 {
+	group, err := cgroupOf(m.Unit)
+	if err != nil {
+		return 0
+	}
+	for _, dir := range group {
+		b, err := os.ReadFile(filepath.Join(dir, "memory.stat"))
+		if err != nil {
+			continue
+		}
+		if n, ok := anonymous(string(b)); ok {
+			return n
+		}
+	}
+	return 0
+}
+
+// anonymous reads memory.stat: total_rss in version 1 (the sum over the folders below), anon in version 2.
+func anonymous(stat string) (int64, bool) {
+	for line := range strings.Lines(stat) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if key == "total_rss" || key == "anon" {
+			n, err := strconv.ParseInt(value, 10, 64)
+			return n, err == nil
+		}
+	}
+	return 0, false
+}

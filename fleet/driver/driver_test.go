@@ -35,6 +35,16 @@ func TestHierarchies(t *testing.T) {
 	}
 }
 
+func TestAnonymousMemory(t *testing.T) {
+	for stat, want := range map[string]int64{
+		"cache 1\nrss 2\ntotal_cache 30\ntotal_rss 4096\n": 4096, "anon 8192\nfile 1\n": 8192, "anon x\n": 0, "": 0,
+	} {
+		if got, ok := anonymous(stat); got != want || ok != (want > 0) {
+			t.Errorf("%q: got %d, %t", stat, got, ok)
+		}
+	}
+}
+
 func FuzzHierarchies(f *testing.F) {
 	f.Add("30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n")
 	f.Fuzz(func(t *testing.T, s string) { parseHierarchies(strings.NewReader(s)) })

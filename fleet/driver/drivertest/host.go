@@ -2,11 +2,14 @@ package drivertest
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // SmallTree returns the tree that tree.sh builds, or fails the test with the command that builds it.
@@ -76,4 +79,21 @@ func links(mark string) []string {
 		}
 	}
 	return out
+}
+
+// DiskUsage returns the bytes that the files below dir take on disk: their blocks, not their sizes.
+func DiskUsage(dir string) (int64, error) {
+	var total int64
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); err != nil {
+			return err
+		}
+		total += st.Blocks * 512 // of 512 octets, whatever the file system's own are (stat(2))
+		return nil
+	})
+	return total, err
 }

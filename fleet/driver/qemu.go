@@ -1,0 +1,274 @@
+package driver
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"goldsmith/builder/disk/qcow2"
+	"goldsmith/firstboot/identity"
+	"goldsmith/firstboot/report"
+	"goldsmith/fleet/process"
+)
+
+// Qemu runs a clone as a virtual machine on an overlay of the golden disk. Without a KVM that can boot a kernel it
+// emulates the processor (TCG), which is about twenty times slower.
+type Qemu struct{}
+
+// Name implements Driver.
+func (Qemu) Name() string { return "qemu" }
+
+// Capabilities implements Driver.
+func (Qemu) Capabilities() Capabilities {
+	return Capabilities{Namespace: true, Sizes: true, Snapshot: true, Channel: "serial"}
+}
+
+// The program and the sizes of a machine that was not given any.
+const (
+	qemuProgram   = "qemu-system-x86_64"
+	defaultMemory = 1024 // MiB
+	defaultCPUs   = 1
+)
+
+// The files of a machine.
+func overlayOf(m Machine) string { return filepath.Join(m.Dir, "disk.qcow2") }
+func smbiosOf(m Machine) string  { return filepath.Join(m.Dir, "smbios") }
+func qmpOf(m Machine) string     { return filepath.Join(m.Dir, "qmp") }
+
+// maxSocketPath is what the kernel lets a UNIX socket's path be, with its final zero (unix(7)).
+const maxSocketPath = 108
+
+// Check implements Driver.
+func (Qemu) Check(_ context.Context, m Machine) error {
+	errs := []error{needRoot("plug virtual machines into a bridge"), needTool(qemuProgram, "qemu-system-x86")}
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
+		errs = append(errs, report.Faultf(report.Usage, "cannot make taps: %w", err).WithHint("modprobe tun"))
+	}
+	if m.Image.Disk == "" {
+		errs = append(errs, report.Faultf(report.Usage, "cannot run %s with qemu: the image has no disk", m.Image.Name).
+			WithHint("goldsmith clone %s --driver nspawn", m.Image.Name))
+	} else if _, _, err := backing(m.Image.Disk); err != nil {
+		errs = append(errs, report.Faultf(report.Usage, "cannot run %s with qemu: %w", m.Image.Name, err))
+	}
+	if len(qmpOf(m)) >= maxSocketPath {
+		errs = append(errs, report.Faultf(report.Usage, "cannot make a socket below %s: the path is too long", m.Dir).WithHint("--home DIR"))
+	}
+	return errors.Join(errs...)
+}
+
+// backing tells the format of a golden disk, and its size in bytes.
+func backing(path string) (format string, size int64, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", 0, err
+	}
+	defer f.Close()
+	if h, err := qcow2.Read(f); err == nil {
+		return "qcow2", h.Size, nil
+	}
+	magic := make([]byte, len(qcow2.Magic))
+	if _, err := f.ReadAt(magic, 0); err != nil {
+		return "", 0, fmt.Errorf("cannot read the disk %s: %w", path, err)
+	}
+	if string(magic) == qcow2.Magic {
+		return "", 0, fmt.Errorf("cannot read the disk %s: %w", path, qcow2.ErrFormat)
+	}
+	st, err := f.Stat()
+	return "raw", st.Size(), err
+}
+
+// Create implements Driver.
+func (Qemu) Create(_ context.Context, m Machine) error {
+	format, size, err := backing(m.Image.Disk)
+	if err != nil {
+		return err
+	}
+	if err := (qcow2.Overlay{Backing: m.Image.Disk, BackingFormat: format, Size: size}).Create(overlayOf(m)); err != nil {
+		return err
+	}
+	claim, err := json.Marshal(m.Claim)
+	if err != nil {
+		return err
+	}
+	// An OEM string of SMBIOS type 11, as systemd takes credentials (systemd.system-credentials(7)); no final newline.
+	return os.WriteFile(smbiosOf(m), append([]byte("io.systemd.credential:"+identity.Credential+"="), claim...), 0o600)
+}
+
+// tapFD is the number under which the machine's tap is handed over: the first of ExtraFiles.
+const tapFD = 3
+
+// Start implements Driver. The tap belongs to the file that is handed over: it goes away with the process.
+func (Qemu) Start(ctx context.Context, m Machine, record func(process.ID) error) error {
+	group, err := cgroupOf(m.Unit)
+	if err != nil {
+		return err
+	}
+	if err := group.make(); err != nil {
+		return err
+	}
+	accel, err := accelerator(ctx, m)
+	if err != nil {
+		return err
+	}
+	tap, err := m.Network.Tap(portOf(m))
+	if err != nil {
+		return err
+	}
+	defer tap.Close()
+	log, err := m.openConsole()
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	argv := qemuCommand(m, accel)
+	return process.StartGated(argv, process.Options{Log: log, Extra: []*os.File{tap}}, func(id process.ID) error {
+		return errors.Join(group.add(id.PID), record(id))
+	})
+}
+
+// qemuCommand is a machine without anything that a server does not need.
+func qemuCommand(m Machine, accel string) []string {
+	memory, cpus := m.Memory, m.CPUs
+	if memory == 0 {
+		memory = defaultMemory
+	}
+	if cpus == 0 {
+		cpus = defaultCPUs
+	}
+	return []string{
+		qemuProgram, "-name", "guest=" + m.Name + ",process=goldsmith-" + m.Unit, "-no-user-config", "-nodefaults",
+		"-machine", "q35,accel=" + accel, "-cpu", "max", "-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(memory), "-uuid", m.UUID,
+		"-display", "none", "-rtc", "base=utc", "-sandbox", "on",
+		"-blockdev", blockdev(m), "-device", "virtio-blk-pci,drive=disk",
+		"-netdev", fmt.Sprintf("tap,id=net,fd=%d", tapFD), "-device", "virtio-net-pci,netdev=net,mac=" + m.MAC,
+		"-device", "virtio-rng-pci", "-device", "vmgenid,guid=auto",
+		"-smbios", "type=1,serial=" + m.Unit, "-smbios", "type=11,path=" + comma(smbiosOf(m)),
+		"-chardev", "file,id=serial,append=on,path=" + comma(m.Console()), "-serial", "chardev:serial",
+		"-chardev", "socket,id=qmp,server=on,wait=off,path=" + comma(qmpOf(m)), "-mon", "chardev=qmp,mode=control",
+	}
+}
+
+// blockdev describes the disk in JSON, where a path may hold anything.
+func blockdev(m Machine) string {
+	b, _ := json.Marshal(map[string]any{ // strings only: cannot fail
+		"driver": "qcow2", "node-name": "disk", "discard": "unmap",
+		"file": map[string]any{"driver": "file", "filename": overlayOf(m), "discard": "unmap"},
+	})
+	return string(b)
+}
+
+// comma escapes a path for qemu's option lists.
+func comma(path string) string { return strings.ReplaceAll(path, ",", ",,") }
+
+// Stop implements Driver: the power button, and after patience the plug.
+func (d Qemu) Stop(ctx context.Context, m Machine, patience time.Duration) error {
+	if !m.Alive() {
+		return nil
+	}
+	if err := qmp(qmpOf(m), "system_powerdown"); err == nil && m.Process.Gone(ctx, patience) {
+		return nil
+	}
+	return m.Process.Kill(ctx)
+}
+
+// Remove implements Driver.
+func (Qemu) Remove(ctx context.Context, m Machine) error {
+	if err := m.Process.Kill(ctx); err != nil {
+		return err
+	}
+	group, err := cgroupOf(m.Unit)
+	if err != nil {
+		return err
+	}
+	if err := group.kill(ctx); err != nil {
+		return err
+	}
+	return errors.Join(group.remove(), m.Network.Unplug(portOf(m)))
+}
+
+// Report implements Driver. It reads the serial log: the newest line that firstboot has printed there.
+func (Qemu) Report(m Machine) (report.Report, error) {
+	b, err := os.ReadFile(m.Console())
+	if err != nil {
+		return report.Report{}, err
+	}
+	r, ok := readSerial(string(b))
+	if !ok {
+		return r, fmt.Errorf("cannot find a report on the console of %s: %w", m.Name, fs.ErrNotExist)
+	}
+	return r, nil
+}
+
+// ReadFile implements Driver. The disk of a running machine belongs to the machine.
+func (Qemu) ReadFile(m Machine, path string) ([]byte, error) {
+	return nil, fmt.Errorf("cannot read %s of %s: %w", path, m.Name, errors.ErrUnsupported)
+}
+
+// Command implements Driver.
+func (Qemu) Command(_ context.Context, m Machine, _ ...string) (*exec.Cmd, error) {
+	return nil, report.Faultf(report.Usage, "cannot run a command in %s: a virtual machine has no way in but the network", m.Name)
+}
+
+// accelerator chooses between kvm and tcg. The choice is kept beside the machines of a fleet: finding out takes a boot.
+func accelerator(ctx context.Context, m Machine) (string, error) {
+	note := filepath.Join(filepath.Dir(m.Dir), "accelerator")
+	if b, err := os.ReadFile(note); err == nil {
+		return strings.TrimSpace(string(b)), nil
+	}
+	accel := "tcg"
+	if kvmBoots(ctx, m.Image) {
+		accel = "kvm"
+	}
+	return accel, os.WriteFile(note, []byte(accel+"\n"), 0o600)
+}
+
+// kvmDeadline is how long a kernel may take under KVM until it finds that it has no root: a healthy one needs a second.
+const kvmDeadline = 15 * time.Second
+
+// kvmBoots tries KVM: on nested hosts it may open, make a machine, and then run a kernel into the ground. So a kernel,
+// the image's own or the host's, is booted without a disk; it says its first line and panics, and qemu leaves. Without
+// any kernel to try, KVM is not believed.
+func kvmBoots(ctx context.Context, im Image) bool {
+	if f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0); err != nil {
+		return false
+	} else {
+		f.Close()
+	}
+	kernel := aKernel(im)
+	if kernel == "" {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, kvmDeadline)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, qemuProgram, "-no-user-config", "-nodefaults", "-display", "none", "-machine", "q35,accel=kvm",
+		"-cpu", "max", "-m", "256", "-no-reboot", "-serial", "stdio", "-kernel", kernel, "-append", "console=ttyS0 panic=-1")
+	out, err := cmd.StdoutPipe()
+	if err != nil || cmd.Start() != nil {
+		return false
+	}
+	booted := false
+	for sc := bufio.NewScanner(out); sc.Scan() && !booted; {
+		booted = strings.Contains(sc.Text(), "Kernel panic") // it came as far as looking for its root
+	}
+	cancel()
+	cmd.Wait() // killed by us, or by the deadline
+	return booted
+}
+
+func aKernel(im Image) string {
+	for _, root := range []string{im.Root, "/"} {
+		if found, _ := filepath.Glob(filepath.Join(root, "boot", "vmlinuz-*")); root != "" && len(found) > 0 {
+			return found[len(found)-1]
+		}
+	}
+	return ""
+}

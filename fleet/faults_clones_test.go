@@ -1,0 +1,115 @@
+//go:build clones
+
+package fleet_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"goldsmith/firstboot/report"
+	"goldsmith/fleet"
+	"goldsmith/fleet/driver"
+	"goldsmith/fleet/driver/drivertest"
+)
+
+// states counts the clones in each condition.
+func states(all []fleet.Standing) map[fleet.Condition]int {
+	out := map[fleet.Condition]int{}
+	for _, st := range all {
+		out[st.State]++
+	}
+	return out
+}
+
+func TestADHCPServerThatIsSilentForAWhileDelaysOnly(t *testing.T) {
+	b := bench(t)
+	s := spawn(t, b, order(t, b, "silent", 2))
+	if err := s.Lab.Server.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	all, err := b.Wait(t.Context(), "silent", 8*time.Second, nil)
+	if report.CodeOf(err) != report.Unverified || !strings.Contains(err.Error(), "still waiting") {
+		t.Errorf("while the server is silent: %v", err)
+	}
+	if states(all)[fleet.Condition(report.Waiting)] != 2 {
+		t.Errorf("while the server is silent the clones are %v", states(all))
+	}
+	if err := s.Lab.Serve(func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Lab.Server.Kill(context.WithoutCancel(t.Context())) })
+	if _, err := b.Wait(t.Context(), "silent", 90*time.Second, nil); err != nil {
+		t.Errorf("after it came back: %v", err)
+	}
+}
+
+func TestAnExhaustedPoolLeavesTheOthersUnharmed(t *testing.T) {
+	b := bench(t)
+	o := order(t, b, "pool", 3)
+	o.Lab.Pool = 2
+	spawn(t, b, o)
+	all, err := b.Wait(t.Context(), "pool", 15*time.Second, nil)
+	if report.CodeOf(err) != report.Unverified || strings.Count(err.Error(), "is not ready") != 1 {
+		t.Errorf("got %v", err)
+	}
+	if got := states(all); got[fleet.Condition(report.Ready)] != 2 || got[fleet.Condition(report.Waiting)] != 1 {
+		t.Errorf("the clones are %v", got)
+	}
+}
+
+func TestABridgeThatIsGoneIsReportedAndRemoved(t *testing.T) {
+	b := bench(t)
+	s := spawn(t, b, order(t, b, "nobridge", 1))
+	if _, err := b.Wait(t.Context(), "nobridge", time.Minute, nil); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("ip", "-n", s.Network.Namespace, "link", "del", s.Network.Bridge).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if _, err := b.Verify(t.Context(), "nobridge"); report.CodeOf(err) != report.Unverified || !strings.Contains(err.Error(), "cannot find the link") {
+		t.Errorf("verify without the bridge: %v", err)
+	}
+	if err := b.Remove(t.Context(), "nobridge", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	nothingLeft(t, b, s.ID, "gold-nobridge")
+}
+
+func TestAFullDiskKeepsNobodyFromRemoving(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "small")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=352m", "goldsmith-test", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	b := fleet.Bench{Home: filepath.Join(dir, "home")}
+	o := fleet.Order{Name: "full", Count: 2, Driver: driver.Nspawn{}, Lab: lab("full"),
+		Image: driver.Image{Name: "small", Root: drivertest.SmallTree(t)}}
+	s := spawn(t, b, o)
+	fill := exec.Command("dd", "if=/dev/zero", "bs=1M", "of="+filepath.Join(dir, "filler"), "status=none")
+	if err := fill.Run(); err == nil {
+		t.Fatal("the disk does not get full")
+	}
+	if err := exec.Command("dd", "if=/dev/zero", "bs=512", "of="+filepath.Join(dir, "filler2"), "status=none").Run(); err == nil {
+		t.Fatal("the disk does not get full")
+	}
+	o.Name, o.Lab = "second", lab("second")
+	if _, err := b.Spawn(t.Context(), o, func(string) {}); report.CodeOf(err) != report.Usage || !strings.Contains(err.Error(), "MiB free") {
+		t.Errorf("a spawn on a full disk: %v", err)
+	}
+	if err := b.Remove(t.Context(), "full", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	nothingLeft(t, b, s.ID, "gold-full", "gold-second")
+}
