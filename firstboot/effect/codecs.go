@@ -9,6 +9,7 @@ import (
 	"goldsmith/firstboot/text/ifcfg"
 	"goldsmith/firstboot/text/ini"
 	"goldsmith/firstboot/text/interfaces"
+	"goldsmith/firstboot/text/jsonkeys"
 	"goldsmith/firstboot/text/keyfile"
 	"goldsmith/firstboot/text/memcached"
 	"goldsmith/firstboot/text/mycnf"
@@ -31,6 +32,7 @@ var codecs = byName(
 	memcached.Codec,
 	mycnf.Codec,
 	netplan.Codec,
+	jsonkeys.Codec(),
 	oned.Codec(),
 	pysettings.Codec,
 	shellvar.Codec,

@@ -18,7 +18,7 @@ func All() []Rewriter {
 		// what stacks stand on
 		mariaDB(), rabbitMQ(), memcacheD(), apacheVHosts(),
 		// stacks
-		keystone(), glance(), placement(), horizon(), openrc(), openNebula(),
+		keystone(), glance(), placement(), horizon(), openrc(), openNebula(), vitastor(),
 	}
 }
 

@@ -3,6 +3,7 @@ package rewriters
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -258,5 +259,20 @@ func TestPasswordHashIsOfTheKindThatStandsThere(t *testing.T) {
 	}
 	if got := nativePassword("password"); got != "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19" { // SELECT PASSWORD('password')
 		t.Error(got)
+	}
+}
+
+func TestVitastorRefusesAnEtcdOfTheGoldenImage(t *testing.T) {
+	for unit, danger := range map[string]bool{
+		"ExecStart=/usr/bin/etcd --advertise-client-urls http://10.0.0.5:2379\n":  true,
+		"ExecStart=/usr/bin/etcd --advertise-client-urls http://10.0.0.55:2379\n": false,
+		"ExecStart=/usr/bin/etcd --advertise-client-urls http://127.0.0.1:2379\n": false,
+	} {
+		s := frontEnd(t, map[string]string{etcdUnit: unit}, nil)
+		s.Old = Old{{Address: netip.MustParseAddr("10.0.0.5")}}
+		p, err := Run(t.Context(), s, []Rewriter{vitastor()})
+		if err != nil || (len(p.Notes) == 1 && p.Notes[0].Bad) != danger {
+			t.Errorf("%s: %+v, %v", unit, p, err)
+		}
 	}
 }

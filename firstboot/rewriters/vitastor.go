@@ -2,100 +2,96 @@ package rewriters
 
 import (
 	"context"
-	"encoding/hex"
-	"slices"
+	"fmt"
+	"net/netip"
 	"strings"
 
-	"goldsmith/firstboot/identity"
+	"goldsmith/firstboot/plan"
+	"goldsmith/firstboot/text/jsonkeys"
 )
 
-// datastoreRule follows hosts in datastores, and gives those on Vitastor an image prefix of the clone's own.
-//
-// Images are named <IMAGE_PREFIX>-<id>, and ids are equal in all clones: on one pool they would overwrite and delete each
-// other's disks. It must happen before the first image: those that exist keep the name that their SOURCE holds.
-func (o *oneScene) datastoreRule(ctx context.Context) (valueRule, error) {
-	stores, err := o.vitastorStores(ctx)
-	if err != nil {
-		return nil, err
+// vitastor makes the configuration of Vitastor's clients, monitors and OSDs follow the address. Vitastor knows no password: who
+// has the same etcd_address and prefix is one cluster. The names of its images belong to OpenNebula's datastores; see opennebula.
+func vitastor() Rewriter {
+	return Rewriter{
+		Name: "vitastor", Short: "Vitastor: vitastor.conf", Phase: Stack, Units: []string{"vitastor-mon.service", "vitastor.target"},
+		Owns: []Place{
+			{Where: "/etc/vitastor/*.conf", Key: "etcd_address, bind_address, hostname", Why: "where the cluster is, and who this client is in it"},
+			{Where: "/etc/vitastor/*.conf", Key: "osd_network, osd_cluster_network", Why: "an OSD listens on its address in that network"},
+		},
+		Leaves: []Place{
+			{Where: etcdUnit, Why: "etcd keeps the addresses of its members in its own database; one with baked addresses is refused"},
+			{Where: "OSD superblocks", Why: "an OSD's number names its data"},
+		},
+		Plan: planVitastor,
 	}
-	used := ""
-	if len(stores) > 0 {
-		if used, err = o.storeInUse(ctx, stores); err != nil {
-			return nil, err
-		}
-	}
-	return func(tag, was string) string {
-		switch tag {
-		case "BRIDGE_LIST", "HOST", "CEPH_HOST", "NFS_AUTO_HOST", "RSYNC_HOST", "GLUSTER_HOST", "ISCSI_HOST":
-			want, err := Any(o.Scene, was)
-			if err == nil {
-				return want
-			}
-		case "IMAGE_PREFIX": // only Vitastor's drivers have it
-			return o.imagePrefix(was, used)
-		}
-		return was
-	}, nil
 }
 
-// vitastorStores returns the ids of datastores on Vitastor.
-func (o *oneScene) vitastorStores(ctx context.Context) ([]string, error) {
-	list, err := o.table(ctx, "datastore_pool")
+const etcdUnit = "/etc/systemd/system/vitastor-etcd.service"
+
+func planVitastor(_ context.Context, s *Scene) error {
+	paths, err := s.Host.Glob("/etc/vitastor/*.conf")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var ids []string
-	for _, r := range list {
-		if strings.Contains(r["body"], "<TM_MAD><![CDATA[vitastor]]></TM_MAD>") {
-			ids = append(ids, r["oid"])
+	for _, p := range paths {
+		if err := s.vitastorConf(p); err != nil {
+			return err
 		}
 	}
-	return ids, nil
+	s.vitastorEtcd()
+	return nil
 }
 
-// imagePrefix returns what shall stand for IMAGE_PREFIX: the one that the clone was given, else one that comes from its seed.
-// It is set once, and again when the clone is given another; used names what is stored already.
-func (o *oneScene) imagePrefix(was, used string) string {
-	want := o.To.Prefix
-	if want == "" {
-		want = "one-" + hex.EncodeToString(o.SecretBytes("vitastor/prefix", 4))
+func (s *Scene) vitastorConf(path string) error {
+	list, err := s.List(jsonkeys.Codec(), path)
+	if err != nil {
+		return err
 	}
-	given := slices.ContainsFunc(o.Old, func(id identity.Identity) bool { return id.Prefix != "" && id.Prefix == was })
-	switch {
-	case was == want || o.Keeps("vitastor/prefix") || !o.Rekey && o.To.Prefix == "" && !given:
-		return was
-	case used == "":
-		return want
-	case o.Rekey:
-		o.Danger("IMAGE_PREFIX "+was, used+" is stored under it, and clones on one pool would write to it and delete it: remove it in the "+
-			"golden image, or keep vitastor/prefix where each clone has a pool of its own")
-	default:
-		o.Note("IMAGE_PREFIX "+was, "kept: "+used+" is stored under it")
+	for _, e := range list {
+		want, err := Any(s, e.Value)
+		if name, _, _ := strings.Cut(e.Key, "/"); name == "osd_network" || name == "osd_cluster_network" {
+			want, err = s.network(e.Value)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot follow %s of %s: %w", e.Key, path, err)
+		}
+		s.Propose(plan.Change{Kind: plan.Kind(jsonkeys.Codec().Name), Where: path, Key: e.Key, Was: plan.Text(e.Value),
+			Want: plan.Text(want), Why: "where Vitastor is", Restart: s.by.Units})
 	}
-	return was
+	return nil
 }
 
-// storeInUse names an image or a VM's disk that lies on one of the datastores.
-func (o *oneScene) storeInUse(ctx context.Context, stores []string) (string, error) {
-	images, err := o.table(ctx, "image_pool")
+// network follows a network that the machine was in and is not in any more.
+func (s *Scene) network(was string) (string, error) {
+	p, err := netip.ParsePrefix(was)
 	if err != nil {
-		return "", err
+		return was, fmt.Errorf("%q is no network", was)
 	}
-	for _, r := range images {
-		for _, id := range stores {
-			if strings.Contains(r["body"], "<DATASTORE_ID>"+id+"</DATASTORE_ID>") {
-				return "image " + r["name"], nil
-			}
+	to := s.To.Address.Unmap()
+	if !to.IsValid() || p.Contains(to) || to.Is4() != p.Addr().Is4() || s.To.PrefixLen == 0 {
+		return was, nil
+	}
+	for _, id := range s.Old {
+		if p.Contains(id.Address.Unmap()) {
+			return netip.PrefixFrom(to, s.To.PrefixLen).Masked().String(), nil
 		}
 	}
-	vms, err := o.table(ctx, "vm_pool")
+	return was, nil
+}
+
+// vitastorEtcd refuses an etcd that was set up on the golden image's address: its flags, its certificate of membership and its
+// data would have to change together, and only etcd itself can do that.
+func (s *Scene) vitastorEtcd() {
+	data, err := s.Host.ReadFile(etcdUnit)
 	if err != nil {
-		return "", err
+		return
 	}
-	for _, r := range vms {
-		if strings.Contains(r["body"], "<TM_MAD><![CDATA[vitastor]]></TM_MAD>") {
-			return "a disk of VM " + r["name"], nil
+	for _, word := range strings.FieldsFunc(string(data), func(r rune) bool { return !strings.ContainsRune("0123456789.", r) }) {
+		if a, err := netip.ParseAddr(word); err == nil && a != s.To.Address && s.wasOurs(a) {
+			s.Danger(etcdUnit, "etcd was made for "+word+", the golden image's address: make it on 127.0.0.1, or keep Vitastor's cluster "+
+				"outside the image")
+			return
 		}
 	}
-	return "", nil
 }
