@@ -31,7 +31,7 @@ SERVERNAME "quoted.example.net"
     <IfModule mod_ssl.c>
         ServerAlias nested
     </IfModule>
-</virtualhost>
+</virtualhost> # end of one
 <virtualhost   *:80>
     ServerName ""
 </VirtualHost>
@@ -152,6 +152,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"closed twice", "<V a>\n</V>\n</V>\n", "line 3: </V> closes nothing"},
 		{"crossed", "<A>\n<B>\n</A>\n</B>\n", "line 3: </A> stands where </B> should: <B> was opened on line 2"},
 		{"no bracket", "<V a\n</V>\n", "line 1: a section's opening without"},
+		{"end without its bracket", "<V a>\n</V\n", "line 2: a section's end that is not"},
 		{"end with a blank", "<V a>\n</V >\n", "line 2: a section's end that is not"},
 		{"not a directive", "Listen 1 \\\n2\n= 3\n", "line 3: does not start with the name"},
 		{"section without a name", "<>\n</>\n", "line 1: a section without"},

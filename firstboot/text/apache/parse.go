@@ -69,7 +69,7 @@ func (p *parser) line(l edit.Joined) error {
 	}
 	switch {
 	case bytes.HasPrefix(word, []byte("</")):
-		return p.leave(l)
+		return p.leave(l, word)
 	case word[0] == '<':
 		return p.enter(l)
 	case !isName(string(word)):
@@ -117,8 +117,9 @@ func (p *parser) enter(l edit.Joined) error {
 	return nil
 }
 
-func (p *parser) leave(l edit.Joined) error {
-	name, ok := bytes.CutSuffix(l.Text[2:], []byte(">"))
+// leave closes a section. What stands behind the closing tag is ignored, as by httpd.
+func (p *parser) leave(l edit.Joined, word []byte) error {
+	name, ok := bytes.CutSuffix(word[2:], []byte(">"))
 	if !ok || !isName(string(name)) {
 		return errors.New("a section's end that is not </name>")
 	}
