@@ -84,6 +84,19 @@ const (
 	configureRoom = 600 << 20
 )
 
+// checkUse refuses to replace an image under the feet of its clones.
+func (j *Job) checkUse() error {
+	if j.InUse == nil {
+		return nil
+	}
+	clones, err := j.InUse()
+	if err != nil || len(clones) == 0 {
+		return err
+	}
+	return report.Faultf(report.Usage, "cannot replace image %s: %s would lose their ground", j.Name, strings.Join(clones, ", ")).
+		WithHint("goldsmith remove %s", strings.Join(clones, " ")).WithHint("bake under another name: --name %s-2", j.Name)
+}
+
 // room is what this bake still needs before its image; disk.Make checks the room of that itself, when it knows it.
 func (j *Job) room() int64 {
 	need, layers := int64(0), j.layers
@@ -116,6 +129,12 @@ func (j *Job) phaseRoom(name string) int64 {
 // check is the first phase.
 func check(_ context.Context, j *Job) error {
 	if err := j.Check(); err != nil {
+		return err
+	}
+	if j.findDone(); j.done {
+		return nil
+	}
+	if err := j.checkUse(); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Join(j.Home.Dir, "images"), 0o711); err != nil {

@@ -84,15 +84,15 @@ func CheckName(name string) error {
 }
 
 // Clean removes what interrupted bakes have left: drafts of layers, half-made images, empty cgroups. What belongs to a bake
-// that runs is left alone. It returns what it removed.
-func (h Home) Clean() ([]string, error) {
+// that runs is left alone. It returns what it removed. end ends the trial clone in a half-made image's folder.
+func (h Home) Clean(end func(dir string) error) ([]string, error) {
 	var removed []string
 	var errs []error
 	for _, pattern := range []string{"cache/layers/*.new", "images/.*.new", "images/.*.old"} {
 		found, err := filepath.Glob(filepath.Join(h.Dir, pattern))
 		errs = append(errs, err)
 		for _, dir := range found {
-			ok, err := h.removeUnlocked(dir)
+			ok, err := h.removeUnlocked(dir, end)
 			if ok {
 				removed = append(removed, dir)
 			}
@@ -103,7 +103,7 @@ func (h Home) Clean() ([]string, error) {
 }
 
 // removeUnlocked removes a leftover unless somebody is at work on it.
-func (h Home) removeUnlocked(dir string) (bool, error) {
+func (h Home) removeUnlocked(dir string, end func(string) error) (bool, error) {
 	base := filepath.Base(dir)
 	name := "layer-" + strings.TrimSuffix(base, ".new")
 	if strings.HasPrefix(base, ".") {
@@ -117,6 +117,9 @@ func (h Home) removeUnlocked(dir string) (bool, error) {
 		return false, err
 	}
 	defer l.release()
+	if err := end(dir); err != nil {
+		return false, err
+	}
 	return true, layer.RemoveTree(dir)
 }
 

@@ -104,8 +104,39 @@ func writeManifest(_ context.Context, j *Job) error {
 	return writeJSON(filepath.Join(j.Home.staging(j.Name), ManifestFile), m)
 }
 
+// isDone is why nothing need be done.
+func isDone(j *Job) string {
+	if j.done {
+		return "the image is there already, made of the same"
+	}
+	return ""
+}
+
+// findDone looks whether the published image is made of just what this bake would make it of, and proven if that is wanted.
+func (j *Job) findDone() {
+	layers := j.layers
+	defer func() { j.layers = layers }()
+	for _, p := range j.Phases() {
+		if p.Inputs == nil {
+			continue
+		}
+		key := j.key(p.Name, p.Inputs(j))
+		if _, ok := j.Home.Layers().Find(key); !ok {
+			return
+		}
+		j.layers = append(j.layers, key)
+	}
+	m, err := j.Home.ReadManifest(j.Name)
+	if err != nil { // none, or one that we do not know: it is made anew
+		return
+	}
+	j.done = !j.Fresh && m.Key == j.imageKey() && (m.Proof.Passed || noProof(j) != "")
+}
+
 func noProof(j *Job) string {
 	switch {
+	case j.done:
+		return isDone(j)
 	case j.NoProof:
 		return "not wanted (--no-proof)"
 	case j.Recipe.Proof.Skip:
@@ -121,7 +152,7 @@ func prove(ctx context.Context, j *Job) error {
 	dir := j.Home.staging(j.Name)
 	start := time.Now()
 	res, err := j.Prover.Prove(ctx, ProofRequest{
-		Name: j.Name, Root: filepath.Join(dir, RootDir), Disk: filepath.Join(dir, ImageFile),
+		Name: j.Name, Dir: dir, Root: filepath.Join(dir, RootDir), Disk: filepath.Join(dir, ImageFile),
 		Timeout: time.Duration(j.Recipe.Proof.Timeout), Wait: func(what string) { j.wait(what, 0, 0) },
 	})
 	if err != nil {
@@ -144,6 +175,9 @@ func prove(ctx context.Context, j *Job) error {
 // publish swaps the new image with the one that had the name, in one step, and then removes the old one.
 func publish(_ context.Context, j *Job) error {
 	from, to := j.Home.staging(j.Name), j.Home.Image(j.Name)
+	if err := j.checkUse(); err != nil { // clones may have been made meanwhile
+		return err
+	}
 	if why := noProof(j); why != "" {
 		j.manifest.Proof = ProofResult{Why: why}
 		if err := writeJSON(filepath.Join(from, ManifestFile), j.manifest); err != nil {

@@ -30,7 +30,8 @@ type Job struct {
 	// Units are the stacks' systemd units that wait until a clone is itself.
 	Units  []string
 	Prover Prover
-	Tell   func(Event) // may be nil
+	InUse  func() ([]string, error) // clones that stand on the image of this name now; may be nil
+	Tell   func(Event)              // may be nil
 
 	phase    string   // that runs now
 	layers   []string // keys of the layers so far
@@ -38,6 +39,7 @@ type Job struct {
 	extra    any      // what the phase notes in its layer
 	record   []PhaseTime
 	manifest *Manifest
+	done     bool      // the image is there, made from the same inputs
 	log      io.Writer // of the phase's programs
 }
 
@@ -49,6 +51,7 @@ type Prover interface {
 // A ProofRequest is an image that is not published yet.
 type ProofRequest struct {
 	Name    string // of the image
+	Dir     string // its folder; what the proof makes goes below it, and away again
 	Root    string // sealed tree, to be used below an overlay only
 	Disk    string
 	Timeout time.Duration

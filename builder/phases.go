@@ -31,10 +31,10 @@ func (j *Job) Phases() []Phase {
 		Phase{Name: "configure", Short: "write files, boot under the marker identity, run the steps", Inputs: configureInputs, Run: configure},
 		Phase{Name: "firstboot", Short: "put in the imprint, firstboot and its units", Inputs: firstbootInputs, Run: putFirstboot},
 		Phase{Name: "seal", Short: "forget what must not be cloned", Inputs: sealInputs, Run: sealTree},
-		Phase{Name: "image", Short: "make the disk image and the golden tree", Run: makeImage},
-		Phase{Name: "manifest", Short: "write down what is inside", Run: writeManifest},
+		Phase{Name: "image", Short: "make the disk image and the golden tree", Skip: isDone, Run: makeImage},
+		Phase{Name: "manifest", Short: "write down what is inside", Skip: isDone, Run: writeManifest},
 		Phase{Name: "proof", Short: "boot a clone as somebody else and look whether it became itself", Skip: noProof, Run: prove},
-		Phase{Name: "publish", Short: "give the image its name", Run: publish},
+		Phase{Name: "publish", Short: "give the image its name", Skip: isDone, Run: publish},
 	)
 }
 

@@ -28,7 +28,7 @@ func bakeCommand() *cli.Command {
 		Description: "RECIPE is a YAML file, or the name of a recipe that comes with goldsmith. A bake that was stopped, or that\n" +
 			"failed, goes on with the phase that it stopped in when the same command is given again.",
 		Flags: []cli.Flag{
-			bakeHomeFlag(),
+			homeFlag(),
 			&cli.StringFlag{Name: "name", Aliases: []string{"o"}, Usage: "call the image `NAME` instead of what its recipe says"},
 			&cli.BoolFlag{Name: "check", Usage: "say all that is wrong with the recipe, and do nothing"},
 			&cli.BoolFlag{Name: "plan", Usage: "say what would be done, and do nothing"},
@@ -42,11 +42,6 @@ func bakeCommand() *cli.Command {
 		},
 		Action: bake,
 	}
-}
-
-// bakeHomeFlag is where the bench keeps images and cache.
-func bakeHomeFlag() cli.Flag {
-	return &cli.StringFlag{Name: "home", EnvVars: []string{"GOLDSMITH_HOME"}, Value: builder.DefaultHome, Usage: "keep images and cache in `DIR`"}
 }
 
 // library is what recipes may name.
@@ -104,17 +99,18 @@ func show(c *cli.Context, name string) error {
 }
 
 func newJob(c *cli.Context, r *recipe.Recipe) (*builder.Job, error) {
-	dir, err := filepath.Abs(c.String("home"))
+	dir, err := home(c)
 	if err != nil {
 		return nil, err
 	}
 	j := &builder.Job{
 		Recipe: r, Home: builder.Home{Dir: dir}, Name: r.Name, Version: version(), Until: c.String("until"), Fresh: c.Bool("fresh"),
-		NoProof: c.Bool("no-proof"), Firstboot: c.String("firstboot"), Units: stackUnits(r.Stacks),
+		NoProof: c.Bool("no-proof"), Firstboot: c.String("firstboot"), Units: stackUnits(r.Stacks), Prover: prover{},
 	}
 	if n := c.String("name"); n != "" {
 		j.Name = n
 	}
+	j.InUse = func() ([]string, error) { return inUse(dir, j.Name) }
 	if j.Firstboot == "" {
 		self, err := os.Executable()
 		if err != nil {

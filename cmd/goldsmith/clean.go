@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -18,7 +19,7 @@ func cleanCommand() *cli.Command {
 		Usage:       "remove what interrupted bakes left, and with --cache all that can be made again",
 		Description: "Images and clones stay. What belongs to a bake that runs stays, too.",
 		Flags: []cli.Flag{
-			bakeHomeFlag(),
+			homeFlag(),
 			&cli.BoolFlag{Name: "cache", Usage: "also remove cached layers and downloaded packages"},
 		},
 		Action: clean,
@@ -32,13 +33,13 @@ func clean(c *cli.Context) error {
 	if _, err := os.Stat(c.String("home")); err != nil {
 		return report.Faultf(report.Usage, "cannot clean: %w", err).WithHint("--home DIR, or GOLDSMITH_HOME")
 	}
-	home, err := builder.OpenHome(c.String("home"))
+	bench, err := builder.OpenHome(c.String("home"))
 	if err != nil {
 		return err
 	}
-	removed, err := home.Clean()
+	removed, err := bench.Clean(func(dir string) error { return endTrial(c.Context, filepath.Join(dir, trial)) })
 	if c.Bool("cache") {
-		more, e := home.CleanCache()
+		more, e := bench.CleanCache()
 		removed, err = append(removed, more...), errors.Join(err, e)
 	}
 	for _, r := range removed {
