@@ -9,13 +9,19 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// at notes a mistake at the line of a path, or of its nearest parent that was written down.
+// at notes a mistake at the line of a path, or of its nearest parent that was written down. Where there is a mistake
+// already, at, above or below the path, another one would only be its echo.
 func (s *shape) at(p, format string, args ...any) {
+	for _, m := range s.mistakes {
+		if strings.HasPrefix(p, m.Path) || strings.HasPrefix(m.Path, p) {
+			return
+		}
+	}
 	line, ok := s.lines[p]
 	for q := p; !ok && q != ""; line, ok = s.lines[q] {
 		q = q[:max(strings.LastIndexAny(q, ".["), 0)]
 	}
-	s.add(&yaml.Node{Line: line}, p, "", format, args...)
+	s.add(&yaml.Node{Line: line}, p, format, args...)
 }
 
 // checkItems checks what one file says by itself, and inlines files and scripts.

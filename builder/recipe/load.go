@@ -139,12 +139,11 @@ func (l Library) parse(d *document) (*Recipe, error) {
 	s := &shape{file: d.file, lines: map[string]int{}}
 	r := &Recipe{}
 	s.walk(root, reflect.TypeFor[Recipe](), "", "")
-	if len(s.mistakes) == 0 {
-		if err := root.Decode(r); err != nil {
-			return nil, report.Faultf(report.Usage, "cannot read recipe %s: %w", d.file, err)
-		}
-		l.checkItems(d, r, s)
+	// What does not fit its type is noted already; the decoder takes the rest, which is checked all the same.
+	if err := root.Decode(r); err != nil && len(s.mistakes) == 0 {
+		return nil, report.Faultf(report.Usage, "cannot read recipe %s: %w", d.file, err)
 	}
+	l.checkItems(d, r, s)
 	return r, s.mistakes.fault()
 }
 

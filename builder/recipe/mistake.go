@@ -15,7 +15,6 @@ type Mistake struct {
 	Line int    `json:"line"` // 1-based; 0 where the file as a whole is meant
 	Path string `json:"path"` // such as layers[0].packages[3]
 	Text string `json:"text"`
-	Hint string `json:"hint,omitempty"`
 }
 
 func (m Mistake) String() string {
@@ -48,13 +47,7 @@ func (l Mistakes) fault() error {
 	slices.SortStableFunc(l, func(a, b Mistake) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
-	f := report.Faultf(report.Usage, "%w", l)
-	for _, m := range l {
-		if m.Hint != "" {
-			f.WithHint("%s", m.Hint)
-		}
-	}
-	return f
+	return report.Faultf(report.Usage, "%w", l)
 }
 
 // suggest returns the candidate that word was probably meant to be, or "" when none is near: at most a third of its

@@ -20,7 +20,7 @@ func (s *Size) UnmarshalText(b []byte) error {
 		}
 	}
 	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || f <= 0 || f*float64(unit) > 1<<50 {
+	if err != nil || !(f > 0 && f*float64(unit) <= 1<<50) { // also refuses NaN
 		return fmt.Errorf("%q is no size such as 8G", b)
 	}
 	*s = Size(f * float64(unit))

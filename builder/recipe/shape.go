@@ -19,15 +19,21 @@ type shape struct {
 	lines    map[string]int // line of every path met
 }
 
-func (s *shape) add(n *yaml.Node, path, hint, format string, args ...any) {
-	s.mistakes = append(s.mistakes, Mistake{File: s.file, Line: n.Line, Path: path, Text: fmt.Sprintf(format, args...), Hint: hint})
+func (s *shape) add(n *yaml.Node, path, format string, args ...any) {
+	s.mistakes = append(s.mistakes, Mistake{File: s.file, Line: n.Line, Path: path, Text: fmt.Sprintf(format, args...)})
+}
+
+// reject notes that a value does not fit, and blanks it, so that the decoder, which stops at some misfits, takes the rest.
+func (s *shape) reject(n *yaml.Node, path, format string, args ...any) {
+	s.add(n, path, format, args...)
+	*n = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: n.Line}
 }
 
 // walk checks node n against type t.
 func (s *shape) walk(n *yaml.Node, t reflect.Type, tag reflect.StructTag, path string) {
 	s.lines[path] = n.Line
 	if n.Kind == yaml.AliasNode {
-		s.add(n, path, "", "aliases are not allowed; write the value out")
+		s.reject(n, path, "aliases are not allowed; write the value out")
 		return
 	}
 	if t.Kind() == reflect.Pointer {
@@ -47,7 +53,7 @@ func (s *shape) walk(n *yaml.Node, t reflect.Type, tag reflect.StructTag, path s
 
 func (s *shape) mapping(n *yaml.Node, t reflect.Type, path string) {
 	if n.Kind != yaml.MappingNode {
-		s.add(n, path, "", "must be a group of settings (%s), not %s", strings.Join(keys(t), ", "), kindName(n))
+		s.reject(n, path, "must be a group of settings (%s), not %s", strings.Join(keys(t), ", "), kindName(n))
 		return
 	}
 	seen := map[string]bool{}
@@ -58,7 +64,8 @@ func (s *shape) mapping(n *yaml.Node, t reflect.Type, path string) {
 		case !known:
 			s.unknown(k, t, path)
 		case seen[k.Value]:
-			s.add(k, join(path, k.Value), "", "is given twice")
+			s.add(k, join(path, k.Value), "is given twice")
+			k.Value += " (again)" // unknown to the decoder, which would stop here
 		case !isNull(v):
 			s.walk(v, f.Type, f.Tag, join(path, k.Value))
 		}
@@ -73,12 +80,12 @@ func (s *shape) unknown(k *yaml.Node, t reflect.Type, path string) {
 	} else {
 		text += ", known here: " + strings.Join(keys(t), ", ")
 	}
-	s.add(k, join(path, k.Value), "", "%s", text)
+	s.add(k, join(path, k.Value), "%s", text)
 }
 
 func (s *shape) list(n *yaml.Node, t reflect.Type, tag reflect.StructTag, path string) {
 	if n.Kind != yaml.SequenceNode {
-		s.add(n, path, "", "must be a list, not %s", kindName(n))
+		s.reject(n, path, "must be a list, not %s", kindName(n))
 		return
 	}
 	for i, item := range n.Content {
@@ -89,32 +96,32 @@ func (s *shape) list(n *yaml.Node, t reflect.Type, tag reflect.StructTag, path s
 // text checks a type that reads itself from a scalar.
 func (s *shape) text(n *yaml.Node, t reflect.Type, path string) {
 	if n.Kind != yaml.ScalarNode {
-		s.add(n, path, "", "must be one value, not %s", kindName(n))
+		s.reject(n, path, "must be one value, not %s", kindName(n))
 		return
 	}
 	if t == reflect.TypeFor[Mode]() && n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0 {
-		s.add(n, path, "", "must stand in quotes: mode: %q", n.Value)
+		s.reject(n, path, "must stand in quotes: mode: %q", n.Value)
 		return
 	}
 	v := reflect.New(t).Interface().(encoding.TextUnmarshaler)
 	if err := v.UnmarshalText([]byte(n.Value)); err != nil {
-		s.add(n, path, "", "%v", err)
+		s.reject(n, path, "%v", err)
 	}
 }
 
 func (s *shape) scalar(n *yaml.Node, t reflect.Type, tag reflect.StructTag, path string) {
 	if n.Kind != yaml.ScalarNode {
-		s.add(n, path, "", "must be one value, not %s", kindName(n))
+		s.reject(n, path, "must be one value, not %s", kindName(n))
 		return
 	}
 	switch t.Kind() {
 	case reflect.Bool:
 		if n.Tag != "!!bool" {
-			s.add(n, path, "", "must be true or false, not %q", n.Value)
+			s.reject(n, path, "must be true or false, not %q", n.Value)
 		}
 	case reflect.Int:
 		if n.Tag != "!!int" || strings.HasPrefix(n.Value, "-") {
-			s.add(n, path, "", "must be a whole number, not %q", n.Value)
+			s.reject(n, path, "must be a whole number, not %q", n.Value)
 		}
 	default:
 		s.word(n, tag, path)
@@ -124,17 +131,17 @@ func (s *shape) scalar(n *yaml.Node, t reflect.Type, tag reflect.StructTag, path
 // word checks a string against the enum or the pattern of its field.
 func (s *shape) word(n *yaml.Node, tag reflect.StructTag, path string) {
 	if n.Tag != "!!str" {
-		s.add(n, path, "", "must be text; put %s in quotes", n.Value)
+		s.reject(n, path, "must be text; put %s in quotes", n.Value)
 		return
 	}
 	if e := tag.Get("enum"); e != "" {
 		options := strings.Split(e, ",")
 		if !slices.Contains(options, n.Value) {
-			s.add(n, path, "", "must be one of %s, not %q", strings.Join(options, ", "), n.Value)
+			s.reject(n, path, "must be one of %s, not %q", strings.Join(options, ", "), n.Value)
 		}
 	}
 	if p := tag.Get("pattern"); p != "" && !regexp.MustCompile(p).MatchString(n.Value) {
-		s.add(n, path, "", "%q does not fit %s", n.Value, p)
+		s.reject(n, path, "%q does not fit %s", n.Value, p)
 	}
 }
 
