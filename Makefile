@@ -74,6 +74,14 @@ bench: ## run the benchmarks
 size: bin ## show the size of firstboot against its budget
 	@n=$$(stat -c %s bin/firstboot); echo "firstboot: $$n bytes of $(BUDGET)"; [ $$n -le $(BUDGET) ]
 
+.PHONY: man
+man: bin ## write the manual pages and completions to dist/, from the code
+	@mkdir -p dist
+	bin/goldsmith man > dist/goldsmith.1
+	$(GO) run ./cmd/firstboot man > dist/firstboot.8
+	bin/goldsmith completion bash > dist/goldsmith.bash
+	bin/goldsmith completion zsh > dist/_goldsmith
+
 .PHONY: schema
 schema: ## write the JSON schema of recipes anew
 	$(GO) test ./builder/recipe -run TestSchemaFile -update

@@ -47,8 +47,8 @@ func newApp() *cli.App {
 			&cli.StringFlag{Name: "mysql", Usage: "unix `SOCKET` of its MariaDB"},
 			&cli.StringFlag{Name: "ovsdb", Usage: "unix `SOCKET` of its Open vSwitch database"},
 		},
-		Commands: []*cli.Command{planCommand(), applyCommand(), verifyCommand(), statusCommand(), listCommand(),
-			diffCommand(), watchCommand()},
+		Commands: append([]*cli.Command{planCommand(), applyCommand(), verifyCommand(), statusCommand(), listCommand(),
+			diffCommand(), watchCommand()}, manCommand()...),
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError = usageError

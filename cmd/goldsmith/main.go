@@ -53,6 +53,7 @@ func commands() []*cli.Command {
 		inspectCommand(), auditCommand(), growCommand(), exportCommand(),
 		cloneCommand(), listCommand(), waitCommand(), reportCommand(), logsCommand(), consoleCommand(), shellCommand(),
 		verifyCommand(), discoverCommand(), removeCommand(),
+		manCommand(), completionCommand(),
 	}
 	for _, c := range list {
 		c.OnUsageError = usageError
