@@ -129,8 +129,10 @@ func isRoot(fs *tree.FS) bool {
 func (i *Image) mount(v Volume, readOnly bool, option string) (*mounted, error) {
 	fsType, options := v.FS, []string{}
 	switch v.FS {
-	case "ext2":
-		fsType = fsExt4 // the driver that this kernel has for all three
+	case "ext2", fsExt4:
+		fsType = fsExt4 // the driver that this kernel has for both
+		// The superblock may say that the kernel shall panic on an error in it, and it is not our superblock.
+		options = append(options, "errors=remount-ro")
 	case fsXFS:
 		options = append(options, "nouuid") // another clone of the image may be open
 	case fsBtrfs:
