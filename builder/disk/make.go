@@ -99,6 +99,9 @@ func (o *MakeOptions) check() error {
 	if len(errs) > 0 {
 		return report.Faultf(report.Usage, "%w", errors.Join(errs...))
 	}
+	if err := kernel.Allowed(); err != nil {
+		return report.Faultf(report.Usage, "cannot make image: %w", err).WithHint("sudo goldsmith ...")
+	}
 	return canReplace(o.Out, o.Overwrite)
 }
 

@@ -47,6 +47,9 @@ func OpenDisk(ctx context.Context, image string, o Options) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := kernel.Allowed(); err != nil {
+		return nil, report.Faultf(report.Usage, "cannot open image %s: %w", image, err).WithHint("sudo goldsmith ...")
+	}
 	a, err := openAccess(ctx, layers, o)
 	if err != nil {
 		return nil, err

@@ -33,6 +33,17 @@ type Window struct {
 	ReadOnly bool
 }
 
+// ErrNotRoot says that this needs the administrator's rights.
+var ErrNotRoot = errors.New("loop devices and mounts need root")
+
+// Allowed reports whether this process may do what this package does.
+func Allowed() error {
+	if os.Geteuid() != 0 {
+		return ErrNotRoot
+	}
+	return nil
+}
+
 // attachTries bounds the race for a free loop device between LOOP_CTL_GET_FREE and LOOP_CONFIGURE.
 const attachTries = 64
 
