@@ -2,6 +2,7 @@ package pysettings
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -30,7 +31,8 @@ type assignment struct {
 	line   int
 }
 
-// blocks says on which line a name was last assigned in the block of an if, try, for, while or with.
+// blocks says on which line a name was last bound by anything but a plain assignment: in the block of an if, try, for,
+// while or with, by an import, a def, a del.
 type blocks map[string]int
 
 func scan(data []byte) ([]edit.Item, error) {
@@ -57,7 +59,7 @@ func doubt(items []edit.Item, later blocks) {
 	for _, it := range items {
 		why[it.Key] = it.Err
 		if line := later[it.Key]; line > it.Line {
-			why[it.Key] = fmt.Errorf("a block may set it again on line %d", line)
+			why[it.Key] = fmt.Errorf("line %d may give it another value", line)
 		}
 	}
 	for i := range items {
@@ -99,11 +101,16 @@ func read(data []byte) ([]assignment, blocks, error) {
 	return found, later, nil
 }
 
-// note records what a line assigns that runs only sometimes. What functions and classes assign is their own.
+// note records the names that a line binds other than by an assignment of its own. What functions and classes assign is
+// theirs.
 func (b blocks) note(header string, line []token) {
 	if header == "def" || header == "class" || header == "async" || header == "@" {
+		if line[0].col == 0 {
+			b.bind(line, "def", "class")
+		}
 		return
 	}
+	b.bind(line, "for", "as", "import", "del")
 	marks := marksOf(line)
 	if len(marks) == 0 {
 		return
@@ -114,6 +121,21 @@ func (b blocks) note(header string, line []token) {
 			continue
 		}
 		if next.text == "=" || next.text == "," || next.text == ":" && i == 0 || augmented[next.text] {
+			b[t.text] = t.line
+		}
+	}
+}
+
+// bind records the words behind the given keywords, up to the next keyword.
+func (b blocks) bind(line []token, by ...string) {
+	binding := false
+	for _, t := range line {
+		switch {
+		case t.kind == word && keywords[t.text]:
+			binding = slices.Contains(by, t.text)
+		case t.is(":") || t.is("=") || t.is("(") && by[0] == "def":
+			binding = false
+		case binding && t.kind == word:
 			b[t.text] = t.line
 		}
 	}

@@ -5,10 +5,9 @@
 // A key is the NAME of a top-level assignment "NAME = value", a value is the source text of the right side (line ends as
 // "\n"). The last assignment wins. Strings, comments, docstrings, dict bodies and indented code are never taken for one.
 // What a name is worth cannot be told, and asking for it is an error, where the last assignment is not the last word:
-// behind "+=", among several targets, or when a block (if, try, for, with) assigns it later.
+// behind "+=", among several targets, or when a block (if, try, for, with), an import, def or del binds it later.
 //
-// Not followed: what imports, del, calls (NAME.append) and subscripts (NAME["x"] = ...) do to a name. [Strings] sees the
-// latter.
+// Not followed: what "import *", calls (NAME.append) and subscripts (NAME["x"] = ...) do to a name. [Strings] sees the last.
 package pysettings
 
 import (

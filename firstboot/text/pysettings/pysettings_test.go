@@ -111,7 +111,7 @@ func TestDoubtfulNames(t *testing.T) {
 		{"M", "together with others"},
 		{"N", "together with others"},
 		{"LATER", "cannot read LATER: line 37 adds to it"},
-		{"GUESS", "a block may set it again on line 40"},
+		{"GUESS", "line 40 may give it another value"},
 		{"if", "no name of Python"},
 		{"a b", "no name of Python"},
 		{"2nd", "no name of Python"},
@@ -122,6 +122,27 @@ func TestDoubtfulNames(t *testing.T) {
 		}
 		if out, err := pysettings.Codec.Set([]byte(dialect), tc.key, "1"); err == nil {
 			t.Errorf("%s was set: %q", tc.key, out)
+		}
+	}
+}
+
+func TestNamesThatSomethingElseBindsLater(t *testing.T) {
+	for _, tc := range []struct {
+		behind string
+		bound  bool
+	}{
+		{"for A in B: pass", true}, {"for B, A in C:\n    pass", true}, {"from m import A", true}, {"from m import (B,\n  A)", true}, {"import B, A", true},
+		{"from m import B as A", true}, {"with B as A: pass", true}, {"del A", true}, {"def A(): pass", true}, {"class A: pass", true},
+		{"if B:\n  for A in C: pass", true}, {"try: A, B = C\nexcept: pass", true}, {"if B: A += 1", true},
+		{"for B in A: pass", false}, {"from A import B", false}, {"with A as B: pass", false}, {"def B(A=1): A = 2", false}, {"class B(A):\n  A = 2", false},
+		{"if A: B = 1", false}, {"assert A, 'x'", false}, {"if B == A: pass", false}, {"print(A)", false}, {"from m import *", false}, {"@A\ndef f():\n  A = 1", false},
+	} {
+		_, _, err := pysettings.Codec.Get([]byte("A = 1\n"+tc.behind+"\n"), "A")
+		if (err != nil) != tc.bound {
+			t.Errorf("behind %q: %v", tc.behind, err)
+		}
+		if _, ok, err := pysettings.Codec.Get([]byte(tc.behind+"\nA = 1\n"), "A"); !ok || err != nil {
+			t.Errorf("in front, %q: %v", tc.behind, err)
 		}
 	}
 }
