@@ -52,7 +52,7 @@ proof: bin ## boot clones in virtual machines (QEMU, slow without KVM) and prove
 .PHONY: lint
 lint: $(LINT) ## check style, import walls and scripts
 	$(LINT) run ./...
-	shellcheck .ci/go .ci/setup .ci/run .ci/demo $$(find templates -name '*.sh')
+	shellcheck .ci/go .ci/setup .ci/run .ci/demo $$(find templates fleet -name '*.sh')
 
 $(LINT):
 	GOBIN=$(CURDIR)/.cache/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
@@ -67,8 +67,9 @@ fuzz: ## run every fuzz test for FUZZTIME (20s)
 	done
 
 .PHONY: bench
-bench: ## run the benchmarks
+bench: ## run the benchmarks, and 24 clones at once; draws docs/scale.svg (root)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+	$(GO) test -tags bench -run 'TestScale|TestThousand' -count 1 -v -timeout 30m ./fleet -args -plot $(CURDIR)/docs
 
 .PHONY: size
 size: bin ## show the size of firstboot against its budget

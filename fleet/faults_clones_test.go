@@ -71,7 +71,7 @@ func TestABridgeThatIsGoneIsReportedAndRemoved(t *testing.T) {
 	if out, err := exec.Command("ip", "-n", s.Network.Namespace, "link", "del", s.Network.Bridge).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if _, err := b.Verify(t.Context(), "nobridge"); report.CodeOf(err) != report.Unverified || !strings.Contains(err.Error(), "cannot find the link") {
+	if _, err := b.Verify(t.Context(), "nobridge", time.Minute, nil); report.CodeOf(err) != report.Unverified || !strings.Contains(err.Error(), "cannot find the link") {
 		t.Errorf("verify without the bridge: %v", err)
 	}
 	if err := b.Remove(t.Context(), "nobridge", time.Second); err != nil {

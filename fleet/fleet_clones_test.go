@@ -316,7 +316,7 @@ func TestVerifyPassesTwinsThatDifferAndFailsThoseThatDoNot(t *testing.T) {
 	if _, err := b.Wait(t.Context(), "twins", time.Minute, nil); err != nil {
 		t.Fatal(err)
 	}
-	p, err := b.Verify(t.Context(), "twins")
+	p, err := b.Verify(t.Context(), "twins", time.Minute, nil)
 	if err != nil || len(p.Clashes) != 0 || len(p.Clones) != 2 {
 		t.Fatalf("%+v, %v", p, err)
 	}
@@ -333,7 +333,7 @@ func TestVerifyPassesTwinsThatDifferAndFailsThoseThatDoNot(t *testing.T) {
 	key := inside(t, s, 0, "cat", "/etc/ssh/ssh_host_ed25519_key")
 	id := inside(t, s, 0, "cat", "/etc/machine-id")
 	inside(t, s, 1, "sh", "-ec", `printf %s "$1" >/etc/ssh/ssh_host_ed25519_key; printf %s "$2" >/etc/machine-id`, "sh", key, id)
-	p, err = b.Verify(t.Context(), "twins")
+	p, err = b.Verify(t.Context(), "twins", time.Minute, nil)
 	if report.CodeOf(err) != report.Unverified {
 		t.Fatalf("got %v, want it unverified", err)
 	}
@@ -354,7 +354,7 @@ func TestVerifyFailsAnImpostor(t *testing.T) {
 	}
 	first := inside(t, s, 0, "cat", "/sys/class/net/host0/address")
 	inside(t, s, 1, "ip", "link", "set", "host0", "address", strings.TrimSpace(first))
-	_, err := b.Verify(t.Context(), "impostor-2")
+	_, err := b.Verify(t.Context(), "impostor-2", time.Minute, nil)
 	if report.CodeOf(err) != report.Unverified || !strings.Contains(err.Error(), "mac") {
 		t.Errorf("got %v, want the MAC complained of", err)
 	}

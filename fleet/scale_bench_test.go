@@ -61,7 +61,7 @@ func scale(t *testing.T, b fleet.Bench, count int) point {
 		}
 		memory += st.Memory
 	}
-	if _, err := b.Verify(t.Context(), name); err != nil {
+	if _, err := b.Verify(t.Context(), name, time.Minute, nil); err != nil {
 		t.Error(err)
 	}
 	if err := b.Remove(t.Context(), name, 0); err != nil {

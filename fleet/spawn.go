@@ -31,6 +31,7 @@ type Order struct {
 	Memory  int          // MiB; zero: the driver's choice
 	CPUs    int
 	Claims  []identity.Claim // one per clone, or none; host name and instance are filled in
+	Off     bool             // firstboot shall do nothing in them
 	Created bool             // make the clones but do not start them
 }
 
@@ -77,7 +78,7 @@ func (b Bench) checkOrder(o Order) error {
 
 // checkPlace asks the driver, and looks at the wire.
 func checkPlace(o Order) error {
-	probe := driver.Machine{Name: o.Name, Image: o.Image, Memory: o.Memory, CPUs: o.CPUs, Network: o.Network}
+	probe := driver.Machine{Name: o.Name, Image: o.Image, Memory: o.Memory, CPUs: o.CPUs, Network: o.Network, Off: o.Off}
 	errs := []error{o.Driver.Check(context.Background(), probe)}
 	switch {
 	case o.Lab != nil && !o.Driver.Capabilities().Namespace:
@@ -198,7 +199,7 @@ func (b Bench) clone(o Order, s *State, n int, mac string) Clone {
 	claim.Instance = fmt.Sprintf("%s-%s-%d", s.Name, s.ID, n)
 	return Clone{Machine: driver.Machine{
 		Name: name, Unit: fmt.Sprintf("gs%s-%d", s.ID, n), Dir: filepath.Join(b.folder(s.Name), name), Image: s.Image,
-		MAC: mac, UUID: randomUUID(), Network: s.Network, Memory: o.Memory, CPUs: o.CPUs, Claim: claim,
+		MAC: mac, UUID: randomUUID(), Network: s.Network, Memory: o.Memory, CPUs: o.CPUs, Claim: claim, Off: o.Off,
 	}}
 }
 

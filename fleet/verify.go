@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"goldsmith/firstboot/identity"
 	"goldsmith/firstboot/report"
@@ -35,8 +36,11 @@ type Clash struct {
 }
 
 // Verify asks every named clone from outside whether it is itself, and compares them. The error names each probe that
-// failed and each clash, with the code report.Unverified; the proof is complete in that case too.
-func (b Bench) Verify(ctx context.Context, name string) (*Proof, error) {
+// failed and each clash, with the code report.Unverified; the proof is complete in that case too. Services may take until
+// patience is over to answer; tell hears what is waited for, from several goroutines, and may be nil.
+func (b Bench) Verify(ctx context.Context, name string, patience time.Duration, tell func(string)) (*Proof, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	s, clones, err := b.Find(name)
 	if err != nil {
 		return nil, err
@@ -56,7 +60,7 @@ func (b Bench) Verify(ctx context.Context, name string) (*Proof, error) {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			p.Clones[i] = s.ask(ctx, d, c, all)
+			p.Clones[i] = s.ask(ctx, d, c, all, tell)
 		})
 	}
 	wg.Wait()
@@ -65,14 +69,18 @@ func (b Bench) Verify(ctx context.Context, name string) (*Proof, error) {
 }
 
 // ask asks one clone everything. A clone without an address cannot be asked.
-func (s *State) ask(ctx context.Context, d driver.Driver, c Clone, all []Standing) Proven {
+func (s *State) ask(ctx context.Context, d driver.Driver, c Clone, all []Standing, tell func(string)) Proven {
 	i := slices.IndexFunc(all, func(st Standing) bool { return st.Clone == c.Name })
 	out := Proven{Standing: all[i]}
 	if !out.Address.IsValid() {
 		return out
 	}
+	if tell == nil {
+		tell = func(string) {}
+	}
 	out.Answers = probe.Ask(ctx, probe.Target{
 		Clone: c.Name, Address: out.Address, Reported: out.Claimed, MAC: c.MAC, ClientID: out.Client, Foreign: foreign(c, all),
+		Tell:     func(what string) { tell(c.Name + ": " + what) },
 		Settled:  out.State == Condition(report.Ready),
 		Inside:   s.Network.Do,
 		Connect:  s.Network.Dial,

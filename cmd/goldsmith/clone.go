@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -41,6 +42,7 @@ func cloneCommand() *cli.Command {
 			&cli.IntFlag{Name: "cpus", Usage: "`N` CPUs per clone"},
 			&cli.StringSliceFlag{Name: "set", Usage: "tell each clone `KEY=VALUE`: hostname, interface, prefix, phone_home"},
 			&cli.StringFlag{Name: "from-file", Usage: "tell each clone what stands in `FILE`: a JSON list of such settings, one per clone"},
+			&cli.StringFlag{Name: "firstboot", Usage: "on, or off: leave the clones as golden as they are, to see verify fail", Value: "on"},
 			&cli.BoolFlag{Name: "no-start", Usage: "make the clones but do not start them"},
 			&cli.BoolFlag{Name: "wait", Usage: "wait until each clone has become itself"},
 			timeoutFlag(),
@@ -103,7 +105,7 @@ func orderOf(c *cli.Context, b fleet.Bench) (fleet.Order, error) {
 			WithHint("--driver nspawn")
 	}
 	o.Driver = d
-	if err := chooseNetwork(c, &o); err != nil {
+	if err := errors.Join(chooseNetwork(c, &o), chooseFirstboot(c, &o)); err != nil {
 		return o, err
 	}
 	o.Claims, err = claims(c, o)
@@ -123,6 +125,18 @@ func chooseNetwork(c *cli.Context, o *fleet.Order) error {
 	}
 	o.Lab = vlan.NewLab(o.Name, subnet, "")
 	o.Lab.Pool, o.Lab.Authoritative = c.Int("pool"), !c.Bool("not-authoritative")
+	return nil
+}
+
+func chooseFirstboot(c *cli.Context, o *fleet.Order) error {
+	how := c.String("firstboot")
+	o.Off = how == "off"
+	switch {
+	case how != "on" && how != "off":
+		return report.Faultf(report.Usage, "cannot read --firstboot %q: want on or off", how)
+	case o.Off && c.Bool("wait"):
+		return report.Faultf(report.Usage, "cannot wait for clones whose firstboot is off: they will not report").WithHint("goldsmith verify %s", o.Name)
+	}
 	return nil
 }
 

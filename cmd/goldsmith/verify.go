@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -21,7 +22,8 @@ func verifyCommand() *cli.Command {
 		Usage:       "prove from outside that each clone is itself and that no two are alike",
 		ArgsUsage:   "FLEET|CLONE",
 		Description: "Asks each clone at its leased address, over the network, and compares the clones:\n" + strings.Join(questions, "\n"),
-		Flags:       []cli.Flag{homeFlag(), jsonFlag()},
+		Flags: []cli.Flag{homeFlag(), jsonFlag(),
+			&cli.DurationFlag{Name: "timeout", Usage: "give services `TIME` to answer", Value: 3 * time.Minute}},
 		Action: func(c *cli.Context) error {
 			b, name, err := benchAndName(c)
 			if err != nil {
@@ -33,7 +35,8 @@ func verifyCommand() *cli.Command {
 }
 
 func verify(c *cli.Context, b fleet.Bench, name string) error {
-	p, err := b.Verify(c.Context, name)
+	say := narrator(c)
+	p, err := b.Verify(c.Context, name, c.Duration("timeout"), func(what string) { say("waiting: %s", what) })
 	if p == nil {
 		return err
 	}

@@ -59,6 +59,7 @@ type Machine struct {
 	Memory  int            `json:"memory_mib,omitempty"` // MiB; zero: the driver's own choice
 	CPUs    int            `json:"cpus,omitempty"`
 	Claim   identity.Claim `json:"claim"`
+	Off     bool           `json:"firstboot_off,omitempty"` // firstboot shall do nothing: to prove that the proof fails then
 	Process process.ID     `json:"process,omitzero"`
 }
 

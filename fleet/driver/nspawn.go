@@ -75,11 +75,25 @@ func (Nspawn) Create(_ context.Context, m Machine) error {
 			return err
 		}
 	}
+	if m.Off {
+		if err := switchOff(upper(m)); err != nil {
+			return err
+		}
+	}
 	claim, err := json.Marshal(m.Claim)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(claimOf(m), claim, 0o600)
+}
+
+// switchOff leaves the file for which firstboot's units are not started. The folders become one with those of the tree.
+func switchOff(upper string) error {
+	dir := filepath.Join(upper, "etc/goldsmith")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "disabled"), nil, 0o644)
 }
 
 // netFD is the number under which the machine's network namespace is handed over: the first of ExtraFiles.

@@ -59,6 +59,10 @@ func (Qemu) Check(_ context.Context, m Machine) error {
 	} else if _, _, err := backing(m.Image.Disk); err != nil {
 		errs = append(errs, report.Faultf(report.Usage, "cannot run %s with qemu: %w", m.Image.Name, err))
 	}
+	if m.Off {
+		errs = append(errs, report.Faultf(report.Usage, "cannot switch firstboot off: nothing is written into a virtual machine's disk").
+			WithHint("--driver nspawn"))
+	}
 	if len(qmpOf(m)) >= maxSocketPath {
 		errs = append(errs, report.Faultf(report.Usage, "cannot make a socket below %s: the path is too long", m.Dir).WithHint("--home DIR"))
 	}

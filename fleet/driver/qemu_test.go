@@ -157,6 +157,7 @@ func TestQemuRefusesBeforeItStarts(t *testing.T) {
 		{"an image without a disk", Machine{Image: Image{Name: "x", Root: "/"}}, "has no disk"},
 		{"a disk that is not there", Machine{Image: Image{Name: "x", Disk: dir + "/none"}}, "no such file"},
 		{"a torn qcow2", Machine{Image: Image{Name: "x", Disk: torn}}, "not a valid qcow2"},
+		{"firstboot off", Machine{Image: Image{Name: "x", Disk: good}, Off: true}, "cannot switch firstboot off"},
 		{"a path too long for a socket", Machine{Image: Image{Name: "x", Disk: good}, Dir: "/" + strings.Repeat("d", 110)}, "too long"},
 	}
 	for _, tt := range tests {

@@ -16,12 +16,13 @@ import (
 // A Target is one clone as probes see it.
 type Target struct {
 	Clone    string
-	Address  netip.Addr // as leased
-	Reported netip.Addr // as the clone says
-	MAC      string     // as the fleet gave it
-	ClientID string     // as the DHCP server saw it; empty where the server is not ours
-	Settled  bool       // firstboot reported success: services may still be starting, and are given time to answer
-	Foreign  []string   // addresses and names of other machines: the other clones, and who the image was baked as
+	Address  netip.Addr        // as leased
+	Reported netip.Addr        // as the clone says
+	MAC      string            // as the fleet gave it
+	ClientID string            // as the DHCP server saw it; empty where the server is not ours
+	Settled  bool              // firstboot reported success: services may still be starting, and are given time to answer
+	Foreign  []string          // addresses and names of other machines: the other clones, and who the image was baked as
+	Tell     func(what string) // told what a probe waits for; nil: nobody listens
 	// Inside calls f in the network that the clones stand in.
 	Inside func(f func() error) error
 	// Connect opens a connection from there, to an address and never to a name: no resolver is asked.
@@ -52,16 +53,11 @@ func All() []Probe {
 	return []Probe{mac(), address(), machineID(), clientID(), hostKey(), keystone(), horizon(), keystoneKeys()}
 }
 
-// patience is how long one probe may take: a stack on a busy machine needs most of it to start.
-const patience = 2 * time.Minute
-
-// Ask asks one clone everything, and names the answers.
+// Ask asks one clone everything, and names the answers. Questions that are not answered yet are asked again until ctx ends.
 func Ask(ctx context.Context, t Target) []Answer {
 	var out []Answer
 	for _, p := range All() {
-		ctx, cancel := context.WithTimeout(ctx, patience)
 		a := p.Ask(ctx, t)
-		cancel()
 		a.Probe = p.Name
 		out = append(out, a)
 	}
@@ -96,8 +92,12 @@ func (t Target) client() *http.Client {
 // again asks until the answer is a pass, the clone had its time, or ctx ends; a clone that has not settled is asked once.
 // firstboot reports before the services start that it configured, so the first knock may find the door shut.
 func (t Target) again(ctx context.Context, ask func() Answer) Answer {
-	for {
+	for told := ""; ; {
 		a := ask()
+		if t.Settled && a.Verdict == report.Fail && a.Why != told && t.Tell != nil {
+			told = a.Why
+			t.Tell(told)
+		}
 		if a.Verdict != report.Fail || !t.Settled || !sleep(ctx, time.Second) {
 			return a
 		}
