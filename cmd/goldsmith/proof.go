@@ -8,10 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"goldsmith/builder"
-	"goldsmith/firstboot/report"
 	"goldsmith/fleet"
 	"goldsmith/fleet/driver"
 	"goldsmith/fleet/vlan"
@@ -53,7 +51,7 @@ func (prover) Prove(ctx context.Context, p builder.ProofRequest) (res builder.Pr
 	}
 	if why == nil {
 		p.Wait("answers from outside")
-		why = verified(ctx, bench, time.Now().Add(p.Timeout))
+		_, why = bench.Verify(ctx, trial, p.Timeout, nil)
 	}
 	if ctx.Err() != nil {
 		return res, ctx.Err()
@@ -62,22 +60,6 @@ func (prover) Prove(ctx context.Context, p builder.ProofRequest) (res builder.Pr
 		res.Why = why.Error()
 	}
 	return res, nil
-}
-
-// verified asks again while answers are missing: the stack's services start when the clone is itself, and some load for a
-// minute.
-func verified(ctx context.Context, bench fleet.Bench, deadline time.Time) error {
-	for {
-		_, err := bench.Verify(ctx, trial)
-		if err == nil || report.CodeOf(err) != report.Unverified || time.Now().After(deadline) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(2 * time.Second):
-		}
-	}
 }
 
 // endTrial removes the trial clone and its bench, whatever state they are in.

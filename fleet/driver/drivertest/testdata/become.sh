@@ -2,7 +2,8 @@
 # Host keys, a lease, a report in the form of report.Report. A claim whose prefix is "refuse" makes it fail with a reason.
 set -eu
 dir=/var/lib/goldsmith
-mkdir -p -m 700 $dir
+mkdir -p $dir
+chmod 700 $dir
 claim=$(cat "${CREDENTIALS_DIRECTORY:-/none}/goldsmith.identity" 2>/dev/null || echo '{}')
 began=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)
 t0=$(date +%s%N)
@@ -21,7 +22,7 @@ EOF
 case $claim in *'"prefix":"refuse"'*) tell failed "" "told to refuse" 4 && exit 1 ;; esac
 tell waiting "" "" 0
 [ -e /etc/ssh/ssh_host_ed25519_key ] || ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key
-for i in $(seq 1200); do
+for _ in $(seq 1200); do
     address=$(ip -4 -o addr show dev host0 scope global | sed 's/.* inet \([0-9.]*\).*/\1/')
     [ -n "$address" ] && break
     sleep 0.1
