@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -205,5 +206,24 @@ func feed(t *testing.T, l lab, stdin string, args ...string) {
 	cmd.Stdin = strings.NewReader(stdin)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+}
+
+func TestUnitsPassSystemdsCheck(t *testing.T) {
+	tool, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Fatalf("%v\nhint: make setup installs systemd", err)
+	}
+	dir := t.TempDir()
+	name, text := StoreMount{ID: 100, Source: "nas:/one/100", Type: "nfs"}.Unit()
+	for file, data := range map[string]string{name: text, "storage-lockdown.service": strings.ReplaceAll(lockdownUnit, "/usr/sbin/nft", "/bin/true")} {
+		path := filepath.Join(dir, file)
+		if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(tool, "verify", "--man=no", path).CombinedOutput()
+		if err != nil || strings.Contains(string(out), file) {
+			t.Errorf("%s: %v\n%s", file, err, out)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -73,6 +74,7 @@ func planOpenNebula(ctx context.Context, s *Scene) error {
 		return fmt.Errorf("cannot read %s: %w", onedConf, err)
 	}
 	s.oneFederation(conf)
+	s.oneSharedStores()
 	one := &oneScene{Scene: s, conf: conf, prefix: s.macPrefix()}
 	return errors.Join(one.database(ctx), one.configuration(ctx), one.files(ctx), one.ssh())
 }
@@ -86,6 +88,27 @@ func (s *Scene) oneFederation(conf *oned.File) {
 			") would write into the others' database log")
 	}
 }
+
+// oneSharedStores refuses a datastore that all clones would mount: paths in it are <datastore>/<vm>/disk.<n>, and ids are equal.
+func (s *Scene) oneSharedStores() {
+	if s.Keeps("opennebula/shared-stores") {
+		return
+	}
+	files, err := s.Host.Glob("/etc/systemd/system/var-lib-one-datastores-*.mount")
+	if err != nil {
+		return
+	}
+	for _, f := range append(files, "/etc/fstab") {
+		data, err := s.Host.ReadFile(f)
+		if err == nil && sharedStore.Match(data) {
+			s.Danger(f, "a datastore is on a network file system, and clones that mount one export write to each other's disks: give each "+
+				"clone an export of its own, or keep opennebula/shared-stores")
+		}
+	}
+}
+
+// sharedStore finds a line of fstab, or the Type of a mount unit, that is a network file system.
+var sharedStore = regexp.MustCompile(`(?m)^[^#\s]+\s+/var/lib/one/datastores\S*\s+(nfs4?|ceph|glusterfs)\s|^Type=(nfs4?|ceph|glusterfs)\s*$`)
 
 // A oneScene is a scene of one front-end.
 type oneScene struct {

@@ -186,6 +186,8 @@ func TestDangers(t *testing.T) {
 	}{
 		"part of an HA group":    {map[string]string{onedConf: mysqlConf + "FEDERATION = [ MODE = \"STANDALONE\", SERVER_ID = 0 ]\n"}, nil, "server 0"},
 		"a federation's slave":   {map[string]string{onedConf: mysqlConf + "FEDERATION = [ MODE = \"SLAVE\", SERVER_ID = -1 ]\n"}, nil, "mode SLAVE"},
+		"an export in fstab":     {map[string]string{onedConf: mysqlConf, "/etc/fstab": "nas:/one /var/lib/one/datastores/0 nfs soft 0 0\n"}, nil, "each other's disks"},
+		"an export in a unit":    {map[string]string{onedConf: mysqlConf, "/etc/systemd/system/var-lib-one-datastores-100.mount": "[Mount]\nType=nfs4\n"}, nil, "each other's disks"},
 		"an image on the pool":   {map[string]string{onedConf: mysqlConf}, map[string][]host.Row{"datastore_pool": {vitastor}, "image_pool": {{"name": "i", "body": "<IMAGE><DATASTORE_ID>100</DATASTORE_ID></IMAGE>"}}}, "image i is stored under it"},
 		"a VM's disk there":      {map[string]string{onedConf: mysqlConf}, map[string][]host.Row{"datastore_pool": {vitastor}, "vm_pool": {{"oid": "1", "name": "m", "body": "<VM><DISK><TM_MAD><![CDATA[vitastor]]></TM_MAD></DISK></VM>"}}}, "a disk of VM m"},
 		"ranges that would meet": {map[string]string{onedConf: mysqlConf}, map[string][]host.Row{"network_pool": {{"oid": "0", "name": "n", "body": "<VNET>" + ar("02:00:00:00:00:01", 9) + ar("02:17:00:00:00:01", 9) + "</VNET>"}}}, "would share MACs"},
