@@ -18,7 +18,7 @@ type Kind struct {
 	cluster  bool   // allocate takes a cluster id, -1 for the default one
 }
 
-// Datastores, Networks and Hooks are made from one template that holds NAME. Hooks exist since 5.10.
+// Datastores are made from one template that holds NAME, as are the other kinds.
 func Datastores() Kind { return Kind{name: "datastore", pool: "datastorepool", cluster: true} }
 
 // Networks are virtual networks.
@@ -26,7 +26,7 @@ func Networks() Kind {
 	return Kind{name: "vn", pool: "vnpool", poolArgs: []any{-2, -1, -1}, cluster: true}
 }
 
-// Hooks are commands that oned runs on state changes.
+// Hooks are commands that oned runs on state changes (since 5.10).
 func Hooks() Kind { return Kind{name: "hook", pool: "hookpool", poolArgs: []any{-2, -1, -1}} }
 
 // An Object is one member of a pool.

@@ -21,7 +21,9 @@ func encode(method string, args []any) ([]byte, error) {
 				return nil, fmt.Errorf("argument %d holds a character that XML cannot carry", i)
 			}
 			b.WriteString("<string>")
-			xml.EscapeText(&b, []byte(v))
+			if err := xml.EscapeText(&b, []byte(v)); err != nil {
+				return nil, fmt.Errorf("cannot write argument %d: %w", i, err)
+			}
 			b.WriteString("</string>")
 		case int:
 			fmt.Fprintf(&b, "<int>%d</int>", v)

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,17 +104,9 @@ func TestMistakes(t *testing.T) {
 }
 
 func mistakes(err error) Mistakes {
-	for err != nil {
-		if m, ok := err.(Mistakes); ok {
-			return m
-		}
-		u, ok := err.(interface{ Unwrap() error })
-		if !ok {
-			return nil
-		}
-		err = u.Unwrap()
-	}
-	return nil
+	var m Mistakes
+	errors.As(err, &m)
+	return m
 }
 
 // TestUnreadable shows what is said of input that is no recipe at all.

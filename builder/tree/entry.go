@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -22,7 +23,7 @@ func (f *FS) entries(dir *os.File, names []string) ([]fs.DirEntry, error) {
 	list := make([]fs.DirEntry, 0, len(names))
 	for _, n := range names {
 		fd, err := unix.Openat(int(dir.Fd()), n, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if err == unix.ENOENT {
+		if errors.Is(err, unix.ENOENT) {
 			continue
 		}
 		if err != nil {

@@ -195,7 +195,7 @@ func checkURL(v string) error {
 		return errors.New("not a URL") // the cause would repeat a token that may be in it
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return errors.New("want http://HOST/... or https://HOST/...")
+		return errors.New("it begins with neither http://HOST nor https://HOST")
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func StartGated(argv []string, opt Options, record func(ID) error) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("cannot start %s: %w", argv[0], err)
 	}
-	go cmd.Wait() // reaps it when it ends while we live; after that PID 1 does
+	go func() { _ = cmd.Wait() }() // reaps it when it ends while we live; after that PID 1 does
 	id, err := Of(cmd.Process.Pid)
 	if err == nil {
 		err = record(id)

@@ -293,8 +293,8 @@ func TestSumsAreReadOverHTTPSToTheEnd(t *testing.T) {
 
 func TestMirrorsAndFoldersComeFirstAndAreNotTrusted(t *testing.T) {
 	v := newVendor(t)
-	good := httptest.NewServer(http.HandlerFunc(serve(content())))
-	bad := httptest.NewServer(http.HandlerFunc(serve([]byte("not the image"))))
+	good := httptest.NewServer(serve(content()))
+	bad := httptest.NewServer(serve([]byte("not the image")))
 	t.Cleanup(good.Close)
 	t.Cleanup(bad.Close)
 	folder, rotten := t.TempDir(), t.TempDir()

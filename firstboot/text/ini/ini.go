@@ -90,7 +90,6 @@ type scanner struct {
 	items   []edit.Item
 	section string
 	open    bool
-	err     error
 }
 
 func scan(data []byte) ([]edit.Item, error) {
