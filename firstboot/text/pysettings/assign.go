@@ -12,6 +12,9 @@ import (
 var keywords = setOf(`False None True and as assert async await break class continue def del elif else except finally for from
 	global if import in is lambda nonlocal not or pass raise return try while with yield`)
 
+// compound are the keywords whose statement reaches to the end of the line, whatever semicolons it holds.
+var compound = setOf("if elif else for while with try except finally def class async")
+
 var augmented = setOf("+= -= *= /= //= %= @= &= |= ^= >>= <<= **=")
 
 func setOf(words string) map[string]bool {
@@ -31,9 +34,9 @@ type assignment struct {
 	line   int
 }
 
-// blocks says on which line a name was last bound by anything but a plain assignment: in the block of an if, try, for,
+// blocks says where a name was last bound by anything but a plain assignment: in the block of an if, try, for,
 // while or with, by an import, a def, a del.
-type blocks map[string]int
+type blocks map[string]token
 
 func scan(data []byte) ([]edit.Item, error) {
 	found, later, err := read(data)
@@ -58,8 +61,8 @@ func doubt(items []edit.Item, later blocks) {
 	why := map[string]error{}
 	for _, it := range items {
 		why[it.Key] = it.Err
-		if line := later[it.Key]; line > it.Line {
-			why[it.Key] = fmt.Errorf("line %d may give it another value", line)
+		if t := later[it.Key]; t.span.From > it.Text.From {
+			why[it.Key] = fmt.Errorf("line %d may give it another value", t.line)
 		}
 	}
 	for i := range items {
@@ -91,10 +94,10 @@ func read(data []byte) ([]assignment, blocks, error) {
 		case line[0].col > 0:
 			later.note(header, line)
 			continue
-		case keywords[line[0].text] && line[0].kind == word:
+		case compound[line[0].text] && line[0].kind == word:
 			later.note(line[0].text, line)
 		default:
-			found = append(found, statements(data, line)...)
+			found = append(found, statements(data, line, later)...)
 		}
 		header = line[0].text
 	}
@@ -121,7 +124,7 @@ func (b blocks) note(header string, line []token) {
 			continue
 		}
 		if next.text == "=" || next.text == "," || next.text == ":" && i == 0 || augmented[next.text] {
-			b[t.text] = t.line
+			b[t.text] = t
 		}
 	}
 }
@@ -136,13 +139,13 @@ func (b blocks) bind(line []token, by ...string) {
 		case t.is(":") || t.is("=") || t.is("(") && by[0] == "def":
 			binding = false
 		case binding && t.kind == word:
-			b[t.text] = t.line
+			b[t.text] = t
 		}
 	}
 }
 
-// statements returns the assignments of one logical line.
-func statements(data []byte, line []token) []assignment {
+// statements returns the assignments of one logical line, and notes in later what its other statements bind.
+func statements(data []byte, line []token, later blocks) []assignment {
 	var found []assignment
 	for from := 0; from < len(line); {
 		n := from
@@ -151,6 +154,8 @@ func statements(data []byte, line []token) []assignment {
 		}
 		if a, ok := assign(data, line[from:n]); ok {
 			found = append(found, a)
+		} else if n > from && keywords[line[from].text] && line[from].kind == word {
+			later.note(line[from].text, line[from:n])
 		}
 		from = n + 1
 	}

@@ -13,7 +13,6 @@ package pysettings
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"goldsmith/firstboot/text/edit"
 )
@@ -141,9 +140,19 @@ func ReplaceLiteral(data []byte, lit Literal, value string) ([]byte, error) {
 		return nil, err
 	}
 	for _, l := range found {
-		if l == lit {
-			return replace(data, lit, value)
+		if l != lit {
+			continue
 		}
+		out, err := replace(data, lit, value)
+		if err != nil {
+			return nil, err
+		}
+		return proved(out, found, func(l Literal) string {
+			if l == lit {
+				return value
+			}
+			return l.Value
+		})
 	}
 	return nil, fmt.Errorf("cannot replace a string of %s on line %d: it is not there any more", lit.Name, lit.Line)
 }
@@ -160,7 +169,7 @@ func MapStrings(data []byte, to func(Literal) string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return out, proveStrings(out, found, to)
+	return proved(out, found, to)
 }
 
 func replace(data []byte, lit Literal, value string) ([]byte, error) {
@@ -175,22 +184,36 @@ func replace(data []byte, lit Literal, value string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("line %d: cannot replace a string of %s: %w", lit.Line, lit.Name, err)
 	}
-	return edit.Splice(data, lit.Span, written), nil
+	return edit.Splice(data, lit.Span, apart(data, lit.Span, written)), nil
 }
 
-// proveStrings reads the result again.
-func proveStrings(out []byte, was []Literal, to func(Literal) string) error {
+// apart keeps a literal from growing together with one that touches it: an empty string and a quote behind it would begin a
+// text in three quotes.
+func apart(data []byte, s edit.Span, written string) string {
+	if s.From > 0 && isQuote(data[s.From-1]) {
+		written = " " + written
+	}
+	if s.To < len(data) && isQuote(data[s.To]) {
+		written += " "
+	}
+	return written
+}
+
+func isQuote(c byte) bool { return c == '"' || c == '\'' }
+
+// proved returns out when it reads as intended.
+func proved(out []byte, was []Literal, to func(Literal) string) ([]byte, error) {
 	is, err := Strings(out)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(is) != len(was) {
-		return errors.New("strings would appear or vanish")
+		return nil, errors.New("cannot replace strings: some would appear or vanish")
 	}
 	for i, l := range was {
-		if is[i].Value != to(l) || !strings.EqualFold(is[i].Name, l.Name) {
-			return fmt.Errorf("line %d: a string of %s does not read back", l.Line, l.Name)
+		if is[i].Value != to(l) || is[i].Name != l.Name {
+			return nil, fmt.Errorf("line %d: cannot replace a string of %s so that it reads back", l.Line, l.Name)
 		}
 	}
-	return nil
+	return out, nil
 }
