@@ -1,7 +1,6 @@
 package driver
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,10 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"goldsmith/builder/disk/qcow2"
+	"goldsmith/builder/vm/qemu"
 	"goldsmith/firstboot/identity"
 	"goldsmith/firstboot/report"
 	"goldsmith/fleet/process"
@@ -32,9 +31,8 @@ func (Qemu) Capabilities() Capabilities {
 	return Capabilities{Namespace: true, Sizes: true, Snapshot: true, Channel: "serial"}
 }
 
-// The program and the sizes of a machine that was not given any.
+// The sizes of a machine that was not given any.
 const (
-	qemuProgram   = "qemu-system-x86_64"
 	defaultMemory = 1024 // MiB
 	defaultCPUs   = 1
 )
@@ -44,12 +42,9 @@ func overlayOf(m Machine) string { return filepath.Join(m.Dir, "disk.qcow2") }
 func smbiosOf(m Machine) string  { return filepath.Join(m.Dir, "smbios") }
 func qmpOf(m Machine) string     { return filepath.Join(m.Dir, "qmp") }
 
-// maxSocketPath is what the kernel lets a UNIX socket's path be, with its final zero (unix(7)).
-const maxSocketPath = 108
-
 // Check implements Driver.
 func (Qemu) Check(_ context.Context, m Machine) error {
-	errs := []error{needRoot("plug virtual machines into a bridge"), needTool(qemuProgram, "qemu-system-x86")}
+	errs := []error{needRoot("plug virtual machines into a bridge"), needTool(qemu.Program, "qemu-system-x86")}
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		errs = append(errs, report.Faultf(report.Usage, "cannot make taps: %w", err).WithHint("modprobe tun"))
 	}
@@ -63,7 +58,7 @@ func (Qemu) Check(_ context.Context, m Machine) error {
 		errs = append(errs, report.Faultf(report.Usage, "cannot switch firstboot off: nothing is written into a virtual machine's disk").
 			WithHint("--driver nspawn"))
 	}
-	if len(qmpOf(m)) >= maxSocketPath {
+	if len(qmpOf(m)) >= qemu.MaxSocketPath {
 		errs = append(errs, report.Faultf(report.Usage, "cannot make a socket below %s: the path is too long", m.Dir).WithHint("--home DIR"))
 	}
 	return errors.Join(errs...)
@@ -149,15 +144,15 @@ func qemuCommand(m Machine, accel string) []string {
 		cpus = defaultCPUs
 	}
 	return []string{
-		qemuProgram, "-name", "guest=" + m.Name + ",process=goldsmith-" + m.Unit, "-no-user-config", "-nodefaults",
+		qemu.Program, "-name", "guest=" + m.Name + ",process=goldsmith-" + m.Unit, "-no-user-config", "-nodefaults",
 		"-machine", "q35,accel=" + accel, "-cpu", "max", "-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(memory), "-uuid", m.UUID,
 		"-display", "none", "-rtc", "base=utc", "-sandbox", "on",
 		"-blockdev", blockdev(m), "-device", "virtio-blk-pci,drive=disk",
 		"-netdev", fmt.Sprintf("tap,id=net,fd=%d", tapFD), "-device", "virtio-net-pci,netdev=net,mac=" + m.MAC,
 		"-device", "virtio-rng-pci", "-device", "vmgenid,guid=auto",
-		"-smbios", "type=1,serial=" + m.Unit, "-smbios", "type=11,path=" + comma(smbiosOf(m)),
-		"-chardev", "file,id=serial,append=on,path=" + comma(m.Console()), "-serial", "chardev:serial",
-		"-chardev", "socket,id=qmp,server=on,wait=off,path=" + comma(qmpOf(m)), "-mon", "chardev=qmp,mode=control",
+		"-smbios", "type=1,serial=" + m.Unit, "-smbios", "type=11,path=" + qemu.Comma(smbiosOf(m)),
+		"-chardev", "file,id=serial,append=on,path=" + qemu.Comma(m.Console()), "-serial", "chardev:serial",
+		"-chardev", "socket,id=qmp,server=on,wait=off,path=" + qemu.Comma(qmpOf(m)), "-mon", "chardev=qmp,mode=control",
 	}
 }
 
@@ -170,15 +165,12 @@ func blockdev(m Machine) string {
 	return string(b)
 }
 
-// comma escapes a path for qemu's option lists.
-func comma(path string) string { return strings.ReplaceAll(path, ",", ",,") }
-
 // Stop implements Driver: the power button, and after patience the plug.
 func (d Qemu) Stop(ctx context.Context, m Machine, patience time.Duration) error {
 	if !m.Alive() {
 		return nil
 	}
-	if err := qmp(qmpOf(m), "system_powerdown"); err == nil && m.Process.Gone(ctx, patience) {
+	if err := qemu.Tell(ctx, qmpOf(m), "system_powerdown"); err == nil && m.Process.Gone(ctx, patience) {
 		return nil
 	}
 	return m.Process.Kill(ctx)
@@ -222,57 +214,7 @@ func (Qemu) Command(_ context.Context, m Machine, _ ...string) (*exec.Cmd, error
 	return nil, report.Faultf(report.Usage, "cannot run a command in %s: a virtual machine has no way in but the network", m.Name)
 }
 
-// accelerator chooses between kvm and tcg. The choice is kept beside the machines of a fleet: finding out takes a boot.
+// accelerator chooses between KVM and TCG, once for the machines of a fleet.
 func accelerator(ctx context.Context, m Machine) (string, error) {
-	note := filepath.Join(filepath.Dir(m.Dir), "accelerator")
-	if b, err := os.ReadFile(note); err == nil {
-		return strings.TrimSpace(string(b)), nil
-	}
-	accel := "tcg"
-	if kvmBoots(ctx, m.Image) {
-		accel = "kvm"
-	}
-	return accel, os.WriteFile(note, []byte(accel+"\n"), 0o600)
-}
-
-// kvmDeadline is how long a kernel may take under KVM until it finds that it has no root: a healthy one needs a second.
-const kvmDeadline = 15 * time.Second
-
-// kvmBoots tries KVM: on nested hosts it may open, make a machine, and then run a kernel into the ground. So a kernel,
-// the image's own or the host's, is booted without a disk; it says its first line and panics, and qemu leaves. Without
-// any kernel to try, KVM is not believed.
-func kvmBoots(ctx context.Context, im Image) bool {
-	if f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0); err != nil {
-		return false
-	} else {
-		f.Close()
-	}
-	kernel := aKernel(im)
-	if kernel == "" {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(ctx, kvmDeadline)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, qemuProgram, "-no-user-config", "-nodefaults", "-display", "none", "-machine", "q35,accel=kvm",
-		"-cpu", "max", "-m", "256", "-no-reboot", "-serial", "stdio", "-kernel", kernel, "-append", "console=ttyS0 panic=-1")
-	out, err := cmd.StdoutPipe()
-	if err != nil || cmd.Start() != nil {
-		return false
-	}
-	booted := false
-	for sc := bufio.NewScanner(out); sc.Scan() && !booted; {
-		booted = strings.Contains(sc.Text(), "Kernel panic") // it came as far as looking for its root
-	}
-	cancel()
-	cmd.Wait() // killed by us, or by the deadline
-	return booted
-}
-
-func aKernel(im Image) string {
-	for _, root := range []string{im.Root, "/"} {
-		if found, _ := filepath.Glob(filepath.Join(root, "boot", "vmlinuz-*")); root != "" && len(found) > 0 {
-			return found[len(found)-1]
-		}
-	}
-	return ""
+	return qemu.Accelerator(ctx, filepath.Join(filepath.Dir(m.Dir), "accelerator"), m.Image.Root)
 }

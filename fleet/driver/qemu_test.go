@@ -1,9 +1,7 @@
 package driver
 
 import (
-	"bufio"
 	"encoding/json"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -65,49 +63,6 @@ func FuzzSerial(f *testing.F) {
 			t.Errorf("found nothing, but %+v", r)
 		}
 	})
-}
-
-func TestQMP(t *testing.T) {
-	tests := []struct {
-		name    string
-		answers []string // to each command
-		greet   string
-		fails   string
-	}{
-		{"an event comes before the answer", []string{`{"return":{}}`, `{"event":"POWERDOWN"}` + "\n" + `{"return":{}}`}, `{"QMP":{}}`, ""},
-		{"an error", []string{`{"return":{}}`, `{"error":{"class":"GenericError","desc":"no such thing"}}`}, `{"QMP":{}}`, "no such thing"},
-		{"another server", nil, `{"hello":1}`, "no greeting"},
-		{"it hangs up", []string{`{"return":{}}`}, `{"QMP":{}}`, "cannot read the answer"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			socket := filepath.Join(t.TempDir(), "qmp")
-			l, err := net.Listen("unix", socket)
-			must(t, err)
-			defer l.Close()
-			go func() {
-				conn, err := l.Accept()
-				if err != nil {
-					return
-				}
-				defer conn.Close()
-				in := bufio.NewScanner(conn)
-				conn.Write([]byte(tt.greet + "\n"))
-				for _, a := range tt.answers {
-					in.Scan()
-					conn.Write([]byte(a + "\n"))
-				}
-				in.Scan()
-			}()
-			err = qmp(socket, "system_powerdown")
-			if tt.fails == "" && err != nil || tt.fails != "" && (err == nil || !strings.Contains(err.Error(), tt.fails)) {
-				t.Errorf("got %v, want %q", err, tt.fails)
-			}
-		})
-	}
-	if err := qmp(filepath.Join(t.TempDir(), "none"), "stop"); err == nil {
-		t.Error("a machine that is not there answered")
-	}
 }
 
 func TestQemuFilesOfAMachine(t *testing.T) {
