@@ -226,7 +226,10 @@ func Rename(data []byte, from, to string) ([]byte, error) {
 		}
 		out = edit.Splice(out, spans[i], written)
 	}
-	return out, proveRenamed(out, from, to, len(spans))
+	if err := proveRenamed(out, from, to, len(spans)); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // maxName is IFNAMSIZ without its closing zero.
