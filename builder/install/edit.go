@@ -23,6 +23,8 @@ type Edit struct {
 	Change func(data []byte) ([]byte, error)
 	// Create allows the file not to exist, with this mode for a new one.
 	Create fs.FileMode
+	// Link makes Path a symbolic link to this target; Change is not asked.
+	Link string
 	// When, if set, must exist; without it the edit is not needed: a machine without AppArmor needs no AppArmor rule.
 	When string
 }
@@ -86,6 +88,10 @@ func applyFile(root *tree.FS, file string, edits []Edit, results []Result) error
 			continue
 		}
 		results[i] = Result{Name: e.Name, Path: file}
+		if e.Link != "" {
+			bad = errors.Join(bad, e.link(root, &results[i]))
+			continue
+		}
 		if e.When != "" && !root.Exists(e.When) {
 			results[i].State, results[i].Why = NotNeeded, "no "+e.When
 			continue
@@ -111,6 +117,26 @@ func applyFile(root *tree.FS, file string, edits []Edit, results []Result) error
 		holdBack(results, file)
 	}
 	return bad
+}
+
+// link makes a symbolic link where nothing is. Anything else that is there was put there by somebody.
+func (e Edit) link(root *tree.FS, r *Result) error {
+	now, err := root.ReadLink(e.Path)
+	switch {
+	case err == nil && now == e.Link:
+		r.State = Already
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		err = errors.Join(root.MkdirAll(path.Dir(e.Path), 0o755), root.Symlink(e.Link, e.Path))
+	case err == nil:
+		err = fmt.Errorf("it leads to %s", now)
+	}
+	if err == nil {
+		r.State = Changed
+		return nil
+	}
+	r.State, r.Why = Impossible, err.Error()
+	return fmt.Errorf("cannot link %s to %s: %w", e.Path, e.Link, err)
 }
 
 // change makes one edit and notes its state.

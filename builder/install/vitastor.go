@@ -59,24 +59,20 @@ func VitastorEdits(opt VitastorOptions, downloaderDiff []byte) ([]Edit, error) {
 	return append(edits, onedEdits(opt)...), nil
 }
 
-// pluginFiles turns the plugin's source tree into edits: remotes executable, sudoers.d unreadable to others, since sudo ignores
-// files with other modes.
+// pluginFiles turns the plugin's source tree into edits. Some of its scripts are links to those of the driver for Ceph.
 func pluginFiles(source fs.FS) ([]Edit, error) {
 	if source == nil {
 		return []Edit{{Name: "the plugin's scripts", Path: remotes + "/tm/vitastor/clone", Create: 0o755, Change: present}}, nil
 	}
 	var edits []Edit
-	for dir, to := range map[string]struct {
-		path string
-		mode fs.FileMode
-	}{"remotes": {remotes, 0o755}, "sudoers.d": {"/etc/sudoers.d", 0o440}} {
+	for dir, to := range map[string]string{"remotes": remotes, "sudoers.d": "/etc/sudoers.d"} {
 		err := fs.WalkDir(source, dir, func(p string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err
 			}
-			data, err := fs.ReadFile(source, p)
-			edits = append(edits, Edit{Name: p, Path: to.path + strings.TrimPrefix(p, dir), Create: to.mode,
-				Change: func([]byte) ([]byte, error) { return data, nil }})
+			e, err := pluginFile(source, p, d)
+			e.Path = to + strings.TrimPrefix(p, dir)
+			edits = append(edits, e)
 			return err
 		})
 		if err != nil {
@@ -85,6 +81,27 @@ func pluginFiles(source fs.FS) ([]Edit, error) {
 	}
 	slices.SortFunc(edits, func(a, b Edit) int { return strings.Compare(a.Path, b.Path) })
 	return edits, nil
+}
+
+// pluginFile keeps what can be executed so. A file for sudo is 0440: sudo ignores one that others can write.
+func pluginFile(source fs.FS, name string, d fs.DirEntry) (Edit, error) {
+	if d.Type()&fs.ModeSymlink != 0 {
+		to, err := fs.ReadLink(source, name)
+		return Edit{Name: name, Link: to}, err
+	}
+	info, err := d.Info()
+	if err != nil {
+		return Edit{}, err
+	}
+	mode := fs.FileMode(0o644)
+	switch {
+	case strings.HasPrefix(name, "sudoers.d/"):
+		mode = 0o440
+	case info.Mode()&0o111 != 0:
+		mode = 0o755
+	}
+	data, err := fs.ReadFile(source, name)
+	return Edit{Name: name, Create: mode, Change: func([]byte) ([]byte, error) { return data, nil }}, err
 }
 
 // present is the edit of a file that must be there already.

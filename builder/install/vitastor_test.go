@@ -319,21 +319,31 @@ func TestPluginFromSource(t *testing.T) {
 	root := stockMachine(t, "7.0.2")
 	rm(t, root, remotes+"/tm")
 	source := fstest.MapFS{
-		"remotes/tm/vitastor/clone":     {Data: []byte("#!/bin/bash\n")},
-		"remotes/vmm/kvm/save.vitastor": {Data: []byte("#!/bin/bash\n")},
+		"remotes/tm/vitastor/clone":     {Data: []byte("#!/bin/bash\n"), Mode: 0o755},
+		"remotes/vmm/kvm/save.vitastor": {Data: []byte("#!/bin/bash\n"), Mode: 0o755},
+		"remotes/tm/vitastor/x.diff":    {Data: []byte("+\n"), Mode: 0o644},
+		"remotes/tm/vitastor/mv":        {Data: []byte("../ceph/mv"), Mode: os.ModeSymlink | 0o777},
 		"sudoers.d/opennebula-vitastor": {Data: []byte("oneadmin ALL=(ALL) NOPASSWD: /usr/bin/vitastor-nbd\n")},
 	}
 	if _, err := vitastor(t, root, VitastorOptions{Source: source}); err != nil {
 		t.Fatal(err)
 	}
 	for name, mode := range map[string]os.FileMode{remotes + "/tm/vitastor/clone": 0o755,
-		remotes + "/vmm/kvm/save.vitastor": 0o755, "/etc/sudoers.d/opennebula-vitastor": 0o440} {
+		remotes + "/vmm/kvm/save.vitastor": 0o755, remotes + "/tm/vitastor/x.diff": 0o644, "/etc/sudoers.d/opennebula-vitastor": 0o440} {
 		if st, err := root.Stat(name); err != nil || st.Mode() != mode {
 			t.Errorf("%s: %v, %v", name, st, err)
 		}
 	}
 	if results, err := vitastor(t, root, VitastorOptions{Source: source}); err != nil || states(results)[Already] != len(results) {
 		t.Errorf("again: %v %v", results, err)
+	}
+	if to, err := root.ReadLink(remotes + "/tm/vitastor/mv"); err != nil || to != "../ceph/mv" {
+		t.Errorf("mv leads to %s, %v", to, err)
+	}
+	rm(t, root, remotes+"/tm/vitastor/mv")
+	put(t, root, remotes+"/tm/vitastor/mv", "somebody's own", 0o755)
+	if r, err := vitastor(t, root, VitastorOptions{Source: source}); err == nil || states(r)[Impossible] != 1 {
+		t.Errorf("a file was taken for the link: %v %v", r, err)
 	}
 	if _, err := VitastorEdits(VitastorOptions{Source: fstest.MapFS{}}, nil); err == nil {
 		t.Error("an empty source was taken")
