@@ -42,8 +42,17 @@ func newApp() *cli.App {
 		EnableBashCompletion: true,
 		ExitErrHandler:       func(*cli.Context, error) {}, // run prints and maps errors, once
 		OnUsageError:         usageError,
+		Action:               unknown,
 		Commands:             commands(),
 	}
+}
+
+// unknown is what runs when no command is named, or one that is not there.
+func unknown(c *cli.Context) error {
+	if !c.Args().Present() {
+		return cli.ShowAppHelp(c)
+	}
+	return report.Faultf(report.Usage, "unknown command %q", c.Args().First()).WithHint("goldsmith --help")
 }
 
 // commands is the list of all commands; each lives in a file of its own.

@@ -47,3 +47,10 @@ func TestCompletionOfAnUnknownShell(t *testing.T) {
 		t.Errorf("bash: %d %q", code, out)
 	}
 }
+
+func TestUnknownCommand(t *testing.T) {
+	code, _, errout := call(t, "nonsense")
+	if code != report.Usage || !strings.Contains(errout, `unknown command "nonsense"`) || !strings.Contains(errout, "hint: goldsmith --help") {
+		t.Errorf("code %d, said %q", code, errout)
+	}
+}
