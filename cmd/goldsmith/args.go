@@ -29,7 +29,7 @@ func flagsFirst(app *cli.App, args []string) []string {
 }
 
 // verbatim names the commands whose arguments are a command line.
-var verbatim = []string{"shell"}
+var verbatim = []string{"shell", "ssh"}
 
 func reorder(c *cli.Command, args []string) []string {
 	var flags, rest []string

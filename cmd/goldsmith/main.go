@@ -60,7 +60,7 @@ func commands() []*cli.Command {
 	list := []*cli.Command{
 		bakeCommand(), sealCommand(), cleanCommand(), answersCommand(), imagesCommand(),
 		inspectCommand(), auditCommand(), growCommand(), exportCommand(),
-		cloneCommand(), listCommand(), waitCommand(), reportCommand(), logsCommand(), consoleCommand(), shellCommand(),
+		cloneCommand(), listCommand(), waitCommand(), reportCommand(), logsCommand(), consoleCommand(), shellCommand(), sshCommand(),
 		verifyCommand(), discoverCommand(), removeCommand(),
 		manCommand(), completionCommand(),
 	}

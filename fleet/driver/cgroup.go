@@ -129,10 +129,13 @@ func passOver(err error) error {
 	return err
 }
 
+// killPatience is how long a killed process may take to be gone: on a busy disk the last one waits for its file systems.
+const killPatience = time.Minute
+
 // kill ends every process inside and returns when none is left. It goes on until it finds none: a process may fork
 // between being listed and being hit.
 func (c cgroup) kill(ctx context.Context) error {
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(killPatience)
 	for {
 		pids, err := c.pids()
 		if err != nil || len(pids) == 0 {

@@ -43,7 +43,6 @@ type Capabilities struct {
 	Exec      bool   `json:"exec"`      // commands can be run inside without a password
 	Namespace bool   `json:"namespace"` // the bridge may stand in a network namespace
 	Sizes     bool   `json:"sizes"`     // memory and CPUs can be set
-	Snapshot  bool   `json:"snapshot"`  // a stopped or running clone can be put aside and brought back
 	Channel   string `json:"channel"`   // how a clone reports: file or serial
 }
 

@@ -28,7 +28,7 @@ func (Qemu) Name() string { return "qemu" }
 
 // Capabilities implements Driver.
 func (Qemu) Capabilities() Capabilities {
-	return Capabilities{Namespace: true, Sizes: true, Snapshot: true, Channel: "serial"}
+	return Capabilities{Namespace: true, Sizes: true, Channel: "serial"}
 }
 
 // The sizes of a machine that was not given any.

@@ -75,13 +75,16 @@ func (id ID) Gone(ctx context.Context, patience time.Duration) bool {
 	return true
 }
 
+// killPatience is how long a killed process may take to be gone: on a busy disk it waits for its file systems.
+const killPatience = time.Minute
+
 // Kill ends the process by SIGKILL and waits until it is gone.
 func (id ID) Kill(ctx context.Context) error {
 	if err := id.Signal(syscall.SIGKILL); err != nil {
 		return err
 	}
-	if !id.Gone(ctx, 10*time.Second) {
-		return fmt.Errorf("cannot end process %d: still there 10 s after SIGKILL", id.PID)
+	if !id.Gone(ctx, killPatience) {
+		return fmt.Errorf("cannot end process %d: still there %s after SIGKILL", id.PID, killPatience)
 	}
 	return nil
 }
