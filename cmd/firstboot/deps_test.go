@@ -37,7 +37,7 @@ var walls = []struct{ from, to, why string }{
 
 func goList(t *testing.T, args ...string) []string {
 	t.Helper()
-	cmd := exec.Command("go", append([]string{"list", "-tags", "urfave_cli_no_docs"}, args...)...)
+	cmd := exec.Command("go", append([]string{"list", "-tags", "urfave_cli_no_docs,urfave_cli_no_suggest"}, args...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -87,8 +87,8 @@ func under(p, prefix string) bool { return p == prefix || strings.HasPrefix(p, p
 func TestSize(t *testing.T) {
 	const limit = 9_000_000
 	bin := filepath.Join(t.TempDir(), "firstboot")
-	cmd := exec.Command("go", "build", "-tags", "urfave_cli_no_docs", "-trimpath", "-gcflags=all=-l",
-		"-ldflags", "-s -w -buildid= -funcalign=16", "-o", bin, ".")
+	cmd := exec.Command("go", "build", "-tags", "urfave_cli_no_docs,urfave_cli_no_suggest", "-trimpath", "-gcflags=all=-l",
+		"-ldflags", "-s -w -buildid= -funcalign=1", "-o", bin, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

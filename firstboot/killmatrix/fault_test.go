@@ -27,7 +27,7 @@ func TestFaults(t *testing.T) {
 			f = other
 		}
 	}
-	l := &lab{f: f, bin: bin, sock: sock, db: db, dir: t.TempDir()}
+	l := &lab{f: f, bin: bin, sock: sock, db: db, dir: hosttest.Dir(t)}
 	l.fresh(t, nil)
 	l.run(t, f.Scene.To[0], 0)
 	want := l.snapshot(t)
@@ -79,7 +79,7 @@ func TestBindMount(t *testing.T) {
 		if f.Name != "keystone-debian" {
 			continue
 		}
-		l := &lab{f: f, bin: bin, sock: sock, db: db, dir: t.TempDir()}
+		l := &lab{f: f, bin: bin, sock: sock, db: db, dir: hosttest.Dir(t)}
 		l.fresh(t, nil)
 		l.run(t, f.Scene.To[0], 0)
 		want, err := os.ReadFile(filepath.Join(l.root(), "etc/hosts"))
@@ -112,7 +112,7 @@ func TestTwoBoots(t *testing.T) {
 	bin := build(t)
 	sock, db := hosttest.MariaDB(t)
 	f := rewritertest.All(t, "../rewriters/testdata")[0]
-	l := &lab{f: f, bin: bin, sock: sock, db: db, dir: t.TempDir()}
+	l := &lab{f: f, bin: bin, sock: sock, db: db, dir: hosttest.Dir(t)}
 	l.fresh(t, nil)
 	l.run(t, f.Scene.To[0], 0)
 	before, ledger := l.snapshot(t), len(l.ledger(t))

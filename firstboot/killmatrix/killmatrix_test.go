@@ -37,7 +37,7 @@ func TestKillMatrix(t *testing.T) {
 			if len(f.Scene.To) < 2 {
 				t.Fatal("a fixture needs two identities")
 			}
-			lab := &lab{f: f, bin: bin, sock: sock, db: db, dir: t.TempDir()}
+			lab := &lab{f: f, bin: bin, sock: sock, db: db, dir: hosttest.Dir(t)}
 			total += lab.road(t, nil, f.Scene.To[0])
 			total += lab.road(t, &f.Scene.To[0], f.Scene.To[1])
 			total += lab.change(t)
@@ -61,7 +61,7 @@ type lab struct {
 func build(t *testing.T) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "firstboot")
-	cmd := exec.Command("go", "build", "-tags", "killmatrix,urfave_cli_no_docs", "-o", bin, "goldsmith/cmd/firstboot")
+	cmd := exec.Command("go", "build", "-tags", "killmatrix,urfave_cli_no_docs,urfave_cli_no_suggest", "-o", bin, "goldsmith/cmd/firstboot")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

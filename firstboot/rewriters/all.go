@@ -14,7 +14,7 @@ func All() []Rewriter {
 		hostname(), machineID(), sshKeys(),
 		udevNames(), networkScripts(), ifupdown(), netplanFiles(), networkManager(), networkd(), dhcpClients(), leases(), openVSwitch(),
 		// every machine, with its address
-		hostsFile(), debconfAnswers(),
+		accounts(), hostsFile(), debconfAnswers(), packstackAnswers(),
 		// what stacks stand on
 		mariaDB(), rabbitMQ(), memcacheD(), apacheVHosts(),
 		// stacks

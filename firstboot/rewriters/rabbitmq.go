@@ -12,8 +12,12 @@ import (
 func rabbitMQ() Rewriter {
 	return Rewriter{
 		Name: "rabbitmq", Short: "Erlang cookie of RabbitMQ; its node name is checked", Phase: Local,
-		Units:  []string{"rabbitmq-server.service"},
-		Owns:   []Place{{Where: erlangCookie, Why: "admits to the node"}},
+		Units: []string{"rabbitmq-server.service"},
+		Owns: []Place{
+			{Where: erlangCookie, Why: "admits to the node"},
+			{Where: brokerFile, Why: "the accounts' own passwords, as hashes; the broker reads them at every start"},
+			{Where: rabbitEnv, Key: brokerArgs, Why: "tells the broker of that file"},
+		},
 		Leaves: []Place{{Where: rabbitEnv, Key: "NODENAME", Why: "must be rabbit@localhost: the broker's database is named after it"}},
 		Plan:   planRabbitMQ,
 	}
@@ -25,6 +29,9 @@ const (
 )
 
 func planRabbitMQ(_ context.Context, s *Scene) error {
+	if err := s.brokerDefinitions(); err != nil {
+		return err
+	}
 	if s.Rekeys("rabbitmq/cookie") {
 		if _, err := s.Host.Stat(erlangCookie); err == nil {
 			meta := plan.Meta{Mode: 0o400, Owner: "rabbitmq", Group: "rabbitmq"}

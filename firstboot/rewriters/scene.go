@@ -28,9 +28,12 @@ type Scene struct {
 	// Born is when this clone decided who it is; certificates start then.
 	Born time.Time
 
-	by   *Rewriter
-	seed Seed
-	plan *plan.Plan
+	by       *Rewriter
+	list     []Rewriter // who else is asked
+	seed     Seed
+	plan     *plan.Plan
+	accounts map[string]*account
+	told     map[string]string
 }
 
 // NewScene returns a scene for one phase. The seed makes the clone's secrets.
@@ -42,6 +45,10 @@ func NewScene(phase Phase, old Old, from, to identity.Identity, pol identity.Pol
 // Run asks every given rewriter of the scene's phase and returns the plan. All errors come at once.
 func Run(ctx context.Context, s *Scene, list []Rewriter) (*plan.Plan, error) {
 	var errs []error
+	s.list = list
+	if err := s.decideAccounts(ctx); err != nil {
+		return s.plan, fmt.Errorf("cannot decide about passwords: %w", err)
+	}
 	for i := range list {
 		r := &list[i]
 		if r.Phase != s.Phase {
@@ -52,7 +59,7 @@ func Run(ctx context.Context, s *Scene, list []Rewriter) (*plan.Plan, error) {
 			errs = append(errs, fmt.Errorf("cannot plan %s: %w", r.Name, err))
 		}
 	}
-	errs = append(errs, s.plan.Check())
+	errs = append(errs, s.writeTold(), s.plan.Check())
 	return s.plan, errors.Join(errs...)
 }
 

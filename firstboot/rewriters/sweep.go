@@ -10,14 +10,11 @@ import (
 	"goldsmith/firstboot/plan"
 )
 
-// sweep proposes the identity for every value of the named files that names an earlier one.
+// sweep proposes the identity, and the clone's own passwords, for every value of the named files that holds earlier ones.
 func (s *Scene) sweep(r *Rewriter, sw Sweep) error {
-	paths := []string{sw.File}
-	if strings.ContainsAny(sw.File, "*?[") {
-		var err error
-		if paths, err = s.Host.Glob(sw.File); err != nil {
-			return err
-		}
+	paths, err := s.Host.Glob(sw.File)
+	if err != nil {
+		return err
 	}
 	var errs []error
 	for _, path := range paths {
@@ -31,6 +28,7 @@ func (s *Scene) sweepFile(r *Rewriter, sw Sweep, path string) error {
 	if err != nil {
 		return err
 	}
+	passwords := credentials(path, list)
 	seen := map[string]bool{}
 	for _, e := range list {
 		if seen[e.Key] || slices.Contains(sw.Except, e.Key) || r.sets(path, e.Key) {
@@ -41,14 +39,27 @@ func (s *Scene) sweepFile(r *Rewriter, sw Sweep, path string) error {
 		if err != nil || !ok {
 			return errors.Join(err, fmt.Errorf("%s lists %s but does not have it", path, e.Key))
 		}
-		want, err := Any(s, was)
+		c, secret := passwords[e.Key]
+		want, err := s.swept(c, secret, was)
 		if err != nil {
 			return err
 		}
 		s.Propose(plan.Change{Kind: plan.Kind(sw.Codec.Name), Where: path, Key: e.Key, Was: plan.Text(was), Want: plan.Text(want),
-			Why: "names the golden machine", Restart: r.Units, Secret: sw.Secret || strings.Contains(was, "@")})
+			Why: "names the golden machine, or its password", Restart: r.Units, Secret: sw.Secret || secret || strings.Contains(was, "@")})
 	}
 	return nil
+}
+
+// swept follows one value. A password that stands alone is no name, even where it looks like the host's.
+func (s *Scene) swept(c credential, secret bool, was string) (string, error) {
+	want := was
+	if secret {
+		want = s.withPassword(c, was)
+	}
+	if secret && !c.url {
+		return want, nil
+	}
+	return Any(s, want)
 }
 
 // sets tells whether the rewriter's table has a rule of its own for a key.

@@ -17,11 +17,7 @@ import (
 // MariaDB starts a server in a directory of its own and returns its socket and a connection. It ends with the test.
 func MariaDB(t testing.TB) (socket string, db *sql.DB) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "mdb") // short: a socket's path has 107 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := Dir(t)
 	data := filepath.Join(dir, "data")
 	out, err := exec.Command("mariadb-install-db", "--no-defaults", "--datadir="+data, "--user=root", "--skip-test-db",
 		"--auth-root-authentication-method=socket", "--auth-root-socket-user=root").CombinedOutput()
@@ -73,6 +69,22 @@ func connect(t testing.TB, socket, log string) *sql.DB {
 type quiet struct{}
 
 func (quiet) Print(...any) {}
+
+// Dir returns a directory for the test, in memory where the machine has room for that: tests that kill processes need no
+// disk, and wait for it a lot. Its path is short, because a socket's has 107 bytes.
+func Dir(t testing.TB) string {
+	t.Helper()
+	parent := "/dev/shm"
+	if _, err := os.Stat(parent); err != nil {
+		parent = ""
+	}
+	dir, err := os.MkdirTemp(parent, "gs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
 
 // Load runs an SQL script, many statements in one.
 func Load(t testing.TB, db *sql.DB, script string) {
