@@ -116,6 +116,7 @@ func (l *lab) fresh(t *testing.T, from *identity.Identity) {
 	t.Helper()
 	check(t, os.RemoveAll(l.root()))
 	l.f.Tree(t, l.root())
+	rewritertest.MakeSQLite(t, l.f, l.root())
 	os.Remove(filepath.Join(l.dir, "ledger"))
 	l.resetDatabase(t)
 	l.resetOVS(t)
@@ -147,6 +148,9 @@ func (l *lab) resetDatabase(t *testing.T) {
 	}
 	l.schemas = nil
 	for name := range l.f.Tables {
+		if _, _, ok := rewritertest.SQLiteTable(name); ok {
+			continue
+		}
 		schema, _, _ := strings.Cut(name, ".")
 		l.schemas = append(l.schemas, schema)
 	}

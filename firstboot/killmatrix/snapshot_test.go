@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"goldsmith/firstboot/identity"
+	"goldsmith/firstboot/rewriters/rewritertest"
 )
 
 // snapshot returns every file with mode, owner and content, every row, every account and every OVS record. What firstboot
@@ -42,6 +43,10 @@ func (l *lab) snapshot(t *testing.T) map[string]string {
 		return err
 	}))
 	for name := range l.f.Tables {
+		if file, _, ok := rewritertest.SQLiteTable(name); ok {
+			out[file] = rewritertest.SQLite(t, filepath.Join(l.root(), file), ".dump") // its bytes count the transactions
+			continue
+		}
 		out["db "+name] = l.dump(t, "SELECT * FROM "+name)
 	}
 	if len(l.f.Users) > 0 {

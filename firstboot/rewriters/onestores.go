@@ -27,15 +27,21 @@ func (o *oneScene) datastoreRule(ctx context.Context) (valueRule, error) {
 	return func(tag, was string) string {
 		switch tag {
 		case "BRIDGE_LIST", "HOST", "CEPH_HOST", "NFS_AUTO_HOST", "RSYNC_HOST", "GLUSTER_HOST", "ISCSI_HOST":
-			want, err := Any(o.Scene, was)
-			if err == nil {
-				return want
-			}
+			return o.hostList(was)
 		case "IMAGE_PREFIX": // only Vitastor's drivers have it
 			return o.imagePrefix(was, used)
 		}
 		return was
 	}, nil
+}
+
+// hostList follows each of several hosts with blanks between them, and leaves the blanks. Short names are hosts here, never words.
+func (o *oneScene) hostList(was string) string {
+	list := strings.Split(was, " ")
+	for i, h := range list {
+		list[i] = o.token(h)
+	}
+	return strings.Join(list, " ")
 }
 
 // vitastorStores returns the ids of datastores on Vitastor.

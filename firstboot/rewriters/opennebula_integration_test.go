@@ -5,12 +5,9 @@ package rewriters_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -30,45 +27,20 @@ func sqliteMachine(t *testing.T, f *rewritertest.Fixture) (*host.Host, string) {
 	t.Helper()
 	dir := t.TempDir()
 	f.Files["/etc/one/oned.conf"] = strings.Replace(f.Files["/etc/one/oned.conf"], `"mysql"`, `"sqlite"`, 1)
+	f.Files[oneDB] = ""
 	f.Tree(t, dir)
-	var script strings.Builder
+	tables := map[string]*rewritertest.Table{}
 	for name, table := range f.Tables {
-		_, short, _ := strings.Cut(name, ".")
-		cols := slices.Sorted(maps.Keys(table.Rows[0]))
-		fmt.Fprintf(&script, "CREATE TABLE %s (%s, PRIMARY KEY (%s));\n", short, strings.Join(cols, ","), strings.Join(table.Key, ","))
-		for _, r := range table.Rows {
-			var vals []string
-			for _, c := range cols {
-				v := "NULL"
-				if r[c] != nil {
-					v = host.SQLiteText(*r[c])
-				}
-				if slices.Contains(table.Key, c) {
-					v = *r[c] // a number, as oned stores it
-				}
-				vals = append(vals, v)
-			}
-			fmt.Fprintf(&script, "INSERT INTO %s VALUES (%s);\n", short, strings.Join(vals, ","))
-		}
+		tables[strings.Replace(name, "opennebula", oneDB, 1)] = table
 	}
-	sqlite(t, dir, script.String())
+	f.Tables = tables
+	rewritertest.MakeSQLite(t, f, dir)
 	check(t, os.Chmod(dir+oneDB, 0o600))
 	check(t, os.Chown(dir+oneDB, 9869, 9869))
 	h, err := host.Open(dir, host.Options{})
 	check(t, err)
 	t.Cleanup(func() { h.Close() })
 	return h, dir
-}
-
-func sqlite(t *testing.T, dir, script string) string {
-	t.Helper()
-	cmd := exec.Command("sqlite3", "-batch", "-bail", dir+oneDB)
-	cmd.Stdin = strings.NewReader(script)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("sqlite3: %v\n%s\nhint: make setup installs it", err, out)
-	}
-	return string(out)
 }
 
 // becomeOnSQLite plans and applies both phases and returns how many changes there were.
@@ -129,11 +101,11 @@ func TestTwoFrontEndsOnSQLite(t *testing.T) {
 		if n := becomeOnSQLite(t, h, f, c.seed, c.to); n > 0 {
 			t.Errorf("a second plan has %d changes", n)
 		}
-		if got := sqlite(t, dir, "PRAGMA integrity_check;"); got != "ok\n" {
+		if got := rewritertest.SQLite(t, dir+oneDB, "PRAGMA integrity_check;"); got != "ok\n" {
 			t.Errorf("integrity check: %s", got)
 		}
 		for _, needle := range []string{"clone-017", "192.0.2.17", "AAAAB3NzaGolden"} {
-			if dump := sqlite(t, dir, ".dump"); mentions(dump, needle) {
+			if dump := rewritertest.SQLite(t, dir+oneDB, ".dump"); mentions(dump, needle) {
 				t.Errorf("the database still names %s", needle)
 			}
 		}
@@ -156,7 +128,9 @@ func TestSQLiteBatch(t *testing.T) {
 		return plan.Change{Kind: plan.Row, Where: oneDB + ".host_pool", Key: "oid=" + oid, Was: plan.Text(was), Want: plan.Text(want),
 			Row: &plan.Target{Schema: oneDB, Table: "host_pool", Match: map[string]string{"oid": oid}, Column: "name"}}
 	}
-	name := func() string { return strings.TrimSpace(sqlite(t, dir, "SELECT name FROM host_pool WHERE oid=0;")) }
+	name := func() string {
+		return strings.TrimSpace(rewritertest.SQLite(t, dir+oneDB, "SELECT name FROM host_pool WHERE oid=0;"))
+	}
 	err := applyAll(t, h, []plan.Change{row("0", "clone-017", "new"), row("7", "x", "y")})
 	if !errors.Is(err, effect.ErrMoved) || name() != "clone-017" {
 		t.Errorf("a row that is not there: %v, the other is now %s", err, name())

@@ -7,6 +7,7 @@
 //	root/PATH             a file of the machine
 //	meta.json             {"PATH": {"mode": 416, "owner": "keystone"}}, where it matters
 //	db/SCHEMA.TABLE.json  {"key": ["id"], "rows": [{"id": "1", "url": null}]}
+//	db//PATH.TABLE.json   the same in an SQLite file, of which root/PATH is there and empty
 //	db/users.json         [{"user": "nova", "host": "%", "hash": "*..."}]
 //	ovs/TABLE.json        {"br-ex": {"other_config:hwaddr": "52:..."}}
 //	plan/N                what the plan for the N-th identity must be; go test -update writes it
@@ -174,6 +175,9 @@ func (f *Fixture) SQL() string {
 	var b strings.Builder
 	made := map[string]bool{}
 	for name, table := range f.Tables {
+		if _, _, ok := SQLiteTable(name); ok {
+			continue
+		}
 		schema, short, _ := strings.Cut(name, ".")
 		if !made[schema] {
 			fmt.Fprintf(&b, "CREATE DATABASE `%s`;\n", schema)
