@@ -196,7 +196,8 @@ func CheckMounts(mounts []StoreMount, shared map[int]bool) error {
 	return errors.Join(errs...)
 }
 
-// StoreWaitEdits keep a service from starting before the mounts are there: a VM's disk would go to the directory below.
+// StoreWaitEdits write the mount units, and keep services from starting before the mounts are there: a VM's disk would go to the
+// directory below.
 func StoreWaitEdits(mounts []StoreMount, services ...string) []Edit {
 	var paths []string
 	for _, m := range mounts {
@@ -207,10 +208,25 @@ func StoreWaitEdits(mounts []StoreMount, services ...string) []Edit {
 		edits = append(edits, Edit{Name: s + " waits for datastores", Path: "/etc/systemd/system/" + s + ".d/datastores.conf", Create: 0o644,
 			Change: whole("[Unit]\nRequiresMountsFor=" + strings.Join(paths, " ") + "\n")})
 	}
+	if own := ownLocal(mounts); own != "" {
+		edits = append(edits, Edit{Name: "owner of datastores", Path: "/etc/tmpfiles.d/one-datastores.conf", Create: 0o644, Change: whole(own)})
+	}
 	for _, m := range mounts {
 		name, text := m.Unit()
 		edits = append(edits, Edit{Name: fmt.Sprintf("mount of datastore %d", m.ID), Path: "/etc/systemd/system/" + name, Create: 0o644,
 			Change: whole(text)})
 	}
 	return edits
+}
+
+// ownLocal gives the roots of local file systems, which mkfs left to root, to oneadmin at every boot. An export belongs to whom its
+// server says.
+func ownLocal(mounts []StoreMount) string {
+	var out strings.Builder
+	for _, m := range mounts {
+		if m.Type == "xfs" || m.Type == "ext4" {
+			fmt.Fprintf(&out, "z %s 0750 oneadmin oneadmin -\n", path.Join(datastores, fmt.Sprint(m.ID)))
+		}
+	}
+	return out.String()
 }

@@ -217,8 +217,11 @@ func TestMounts(t *testing.T) {
 	}
 	root := opened(t)
 	edits := StoreWaitEdits([]StoreMount{nfs, local}, "opennebula.service", "libvirtd.service")
-	if r, err := Apply(root, edits); err != nil || states(r)[Changed] != 4 {
+	if r, err := Apply(root, edits); err != nil || states(r)[Changed] != 5 {
 		t.Errorf("%v %v", r, err)
+	}
+	if got := content(t, root, "/etc/tmpfiles.d/one-datastores.conf"); got != "z /var/lib/one/datastores/101 0750 oneadmin oneadmin -\n" {
+		t.Error(got)
 	}
 	if got := content(t, root, "/etc/systemd/system/opennebula.service.d/datastores.conf"); got !=
 		"[Unit]\nRequiresMountsFor=/var/lib/one/datastores/100 /var/lib/one/datastores/101\n" {
