@@ -4,17 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"os"
-	"path"
 	"time"
 
+	"goldsmith/builder/implant"
 	"goldsmith/builder/tree"
 	"goldsmith/firstboot/identity"
-	"goldsmith/firstboot/report"
 	"goldsmith/templates"
 )
 
@@ -51,51 +47,10 @@ func (j *Job) imprint() identity.Imprint {
 
 // putFirstboot puts the second trade into the tree.
 func putFirstboot(_ context.Context, j *Job) error {
-	units, err := templates.Units(j.Units)
-	if err != nil {
-		return err
-	}
-	imprint := j.imprint()
-	imprint.Made = time.Now().UTC().Truncate(time.Second)
-	data, err := json.MarshalIndent(imprint, "", "  ")
-	if err != nil {
-		return err
-	}
-	files := append(units, templates.File{Path: identity.ImprintFile, Data: append(data, '\n'), Mode: 0o600})
+	i := implant.Implant{Binary: j.Firstboot, Units: j.Units, Imprint: j.imprint()}
+	i.Imprint.Made = time.Now().UTC().Truncate(time.Second)
 	return j.inTree(func(root *tree.FS) error {
-		if err := putBinary(root, j.Firstboot); err != nil {
-			return err
-		}
-		for _, f := range files {
-			if err := putTemplate(root, f); err != nil {
-				return fmt.Errorf("cannot write %s: %w", f.Path, err)
-			}
-		}
-		return root.MkdirAll(identity.StateDir, 0o700)
+		_, err := i.Put(root)
+		return err
 	})
-}
-
-func putBinary(root *tree.FS, from string) error {
-	f, err := os.Open(from)
-	if err != nil {
-		return report.Faultf(report.Usage, "cannot read firstboot: %w", err).WithHint("make bin")
-	}
-	defer f.Close()
-	if err := root.MkdirAll(path.Dir(identity.Binary), 0o755); err != nil {
-		return err
-	}
-	if err := root.WriteFrom(identity.Binary, f, 0o755); err != nil {
-		return fmt.Errorf("cannot put in firstboot: %w", err)
-	}
-	return nil
-}
-
-func putTemplate(root *tree.FS, f templates.File) error {
-	if err := root.MkdirAll(path.Dir(f.Path), 0o755); err != nil {
-		return err
-	}
-	if f.Link == "" {
-		return root.WriteFile(f.Path, f.Data, f.Mode)
-	}
-	return errors.Join(root.Remove(f.Path), root.Symlink(f.Link, f.Path))
 }

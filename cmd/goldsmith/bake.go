@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 
 	"github.com/urfave/cli/v2"
@@ -105,7 +104,7 @@ func newJob(c *cli.Context, r *recipe.Recipe) (*builder.Job, error) {
 	}
 	j := &builder.Job{
 		Recipe: r, Home: builder.Home{Dir: dir}, Name: r.Name, Version: version(), Until: c.String("until"), Fresh: c.Bool("fresh"),
-		NoProof: c.Bool("no-proof"), Firstboot: c.String("firstboot"), Units: stackUnits(r.Stacks), Prover: prover{},
+		NoProof: c.Bool("no-proof"), Firstboot: c.String("firstboot"), Units: rewriters.Waiting(r.Stacks), Prover: prover{},
 	}
 	if n := c.String("name"); n != "" {
 		j.Name = n
@@ -119,26 +118,6 @@ func newJob(c *cli.Context, r *recipe.Recipe) (*builder.Job, error) {
 		j.Firstboot = filepath.Join(filepath.Dir(self), "firstboot")
 	}
 	return j, builder.CheckName(j.Name)
-}
-
-// first are units that firstboot's stack phase itself needs: holding them behind it would be a circle.
-var first = []string{"mariadb.service", "mysqld.service", "mysql.service", "postgresql.service", "ovsdb-server.service",
-	"openvswitch.service", "openvswitch-switch.service"}
-
-// stackUnits lists the units that must not start before a clone is itself.
-func stackUnits(stacks []string) []string {
-	var out []string
-	for _, r := range rewriters.All() {
-		if r.Phase != rewriters.Stack || !slices.Contains(stacks, r.Name) {
-			continue
-		}
-		for _, u := range r.Units {
-			if !slices.Contains(first, u) && !slices.Contains(out, u) {
-				out = append(out, u)
-			}
-		}
-	}
-	return out
 }
 
 // bakeIsolated runs the same command in namespaces of its own. It has printed its errors when it comes back.
