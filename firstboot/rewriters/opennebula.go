@@ -114,9 +114,8 @@ var sharedStore = regexp.MustCompile(`(?m)^[^#\s]+\s+/var/lib/one/datastores\S*\
 type oneScene struct {
 	*Scene
 	conf   *oned.File
-	schema string   // the database, "" when oned never ran
-	prefix string   // MAC_PREFIX of this clone, "" to leave MACs alone
-	keys   []string // attributes that the database holds encrypted
+	schema string // the database, "" when oned never ran
+	prefix string // MAC_PREFIX of this clone, "" to leave MACs alone
 }
 
 // table reads all columns of a table; a table that this release does not have is empty.
