@@ -88,6 +88,9 @@ func (l *Lab) Up(record func() error) error {
 	if err := ip(script, "-n", l.Namespace, "-batch", "-"); err != nil {
 		return fmt.Errorf("cannot make the bridge %s: %w", l.Bridge, err)
 	}
+	if err := l.finishChecksums(); err != nil {
+		return err
+	}
 	return l.Serve(record)
 }
 

@@ -97,3 +97,16 @@ func DiskUsage(dir string) (int64, error) {
 	})
 	return total, err
 }
+
+// NetTree returns the tree that nettree.sh builds, or fails the test with the command that builds it.
+func NetTree(t testing.TB) string {
+	t.Helper()
+	tree := os.Getenv("GOLDSMITH_NET_TREE")
+	if tree == "" {
+		tree = "/var/cache/goldsmith/net-tree"
+	}
+	if _, err := os.Stat(filepath.Join(tree, "etc/goldsmith-test-tree")); err != nil {
+		t.Fatalf("cannot find the tree for network tests: %v\nhint: make setup", err)
+	}
+	return tree
+}
