@@ -94,6 +94,13 @@ func (c Configuration) step(ctx context.Context, m *machine.Booted, root *tree.F
 			wait: func(what string) { c.Wait(s.Name+": "+what, 0, 0) }}
 		return o.configure(ctx)
 	}
+	if s.OpenNebula != nil {
+		units, err := adjustOpenNebula(root, *s.OpenNebula, c.Log)
+		if err != nil || len(units) == 0 {
+			return err
+		}
+		return m.Run(ctx, machine.Command{Argv: append([]string{"systemctl", "--quiet", "enable", "--"}, units...), Log: c.Log})
+	}
 	return m.Run(ctx, machine.Command{Argv: []string{"sh", "-eu"}, Stdin: []byte(s.Run), Log: c.Log})
 }
 

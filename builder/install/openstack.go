@@ -96,8 +96,11 @@ func (o *openStack) systemctl(ctx context.Context, args ...string) error {
 	return o.run(ctx, "", append([]string{"systemctl", "--quiet"}, args...)...)
 }
 
-// Lacks says what the openstack step of a recipe needs and the recipe does not have. It is recipe.Library's Steps.
+// Lacks says what the openstack or opennebula step of a recipe needs and the recipe does not have. It is recipe.Library's Steps.
 func Lacks(r *recipe.Recipe, s recipe.Step) []string {
+	if s.OpenNebula != nil {
+		return lacksOpenNebula(r, *s.OpenNebula)
+	}
 	if s.OpenStack == nil {
 		return nil
 	}

@@ -137,8 +137,12 @@ func (l Library) checkStep(d *document, t *Step, s *shape, p string) {
 		n++
 		s.need(len(t.OpenStack.Services) > 0, p+".openstack.services")
 	}
+	if o := t.OpenNebula; o != nil {
+		n++
+		s.need(o.Tuning || o.Vitastor != nil || o.Lockdown != nil, p+".opennebula")
+	}
 	if n != 1 {
-		s.at(p, "needs exactly one of run, script, openstack")
+		s.at(p, "needs exactly one of run, script, openstack, opennebula")
 		return
 	}
 	if t.Script != "" {

@@ -67,7 +67,7 @@ func TestMistakes(t *testing.T) {
 		"two sources of content":                   {"name: a\nextends: tiny\nfiles:\n- {path: /x, content: y, template: motd}\n", []string{"4: files[0]: needs exactly one of content, source, template"}},
 		"missing template":                         {"name: a\nextends: tiny\nfiles:\n- {path: /x, template: nothing}\n", []string{"4: files[0].template: no such file: nothing"}},
 		"source outside the folder":                {"name: a\nextends: tiny\nfiles:\n- {path: /x, source: ../../etc/passwd}\n", []string{"4: files[0].source: no such file: ../../etc/passwd"}},
-		"step without work":                        {"name: a\nextends: tiny\nsteps:\n- name: x\n", []string{"4: steps[0]: needs exactly one of run, script, openstack"}},
+		"step without work":                        {"name: a\nextends: tiny\nsteps:\n- name: x\n", []string{"4: steps[0]: needs exactly one of run, script, openstack, opennebula"}},
 		"step without a name":                      {"name: a\nextends: tiny\nsteps:\n- run: x\n", []string{"4: steps[0].name: is missing"}},
 		"timeout without unit":                     {"name: a\nextends: tiny\nsteps:\n- {name: x, run: y, timeout: '10'}\n", []string{`4: steps[0].timeout: time: missing unit in duration "10"`}},
 		"twice the same step":                      {"name: a\nextends: tiny\nsteps:\n- {name: x, run: y}\n- {name: x, run: z}\n", []string{`5: steps[1]: "x" is there twice`}},

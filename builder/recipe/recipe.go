@@ -3,6 +3,8 @@
 package recipe
 
 import (
+	"net/netip"
+
 	"goldsmith/firstboot/identity"
 )
 
@@ -61,13 +63,36 @@ type Boot struct {
 	Target string `yaml:"target" json:"target,omitempty" pattern:"^[A-Za-z0-9@_.-]+\\.target$" doc:"systemd target; basic.target leaves all services to the steps; default multi-user.target"`
 }
 
-// A Step is one piece of work in the booted machine. Exactly one of Run, Script and OpenStack says what.
+// A Step is one piece of work in the booted machine. Exactly one of Run, Script, OpenStack and OpenNebula says what.
 type Step struct {
-	Name      string            `yaml:"name" json:"name" doc:"shown while it runs"`
-	Run       string            `yaml:"run" json:"run,omitempty" doc:"shell commands, run by sh -eu"`
-	Script    string            `yaml:"script" json:"script,omitempty" doc:"script beside the recipe, or one of goldsmith's templates"`
-	OpenStack *OpenStack        `yaml:"openstack" json:"openstack,omitempty" doc:"configure an all-in-one OpenStack from the distribution's packages"`
-	Timeout   identity.Duration `yaml:"timeout" json:"timeout,omitempty" doc:"such as 10m; default 15m"`
+	Name       string            `yaml:"name" json:"name" doc:"shown while it runs"`
+	Run        string            `yaml:"run" json:"run,omitempty" doc:"shell commands, run by sh -eu"`
+	Script     string            `yaml:"script" json:"script,omitempty" doc:"script beside the recipe, or one of goldsmith's templates"`
+	OpenStack  *OpenStack        `yaml:"openstack" json:"openstack,omitempty" doc:"configure an all-in-one OpenStack from the distribution's packages"`
+	OpenNebula *OpenNebula       `yaml:"opennebula" json:"opennebula,omitempty" doc:"adjust OpenNebula, whose packages are installed"`
+	Timeout    identity.Duration `yaml:"timeout" json:"timeout,omitempty" doc:"such as 10m; default 15m"`
+}
+
+// An OpenNebula adjusts the configuration of a front-end or node on which OpenNebula's packages are installed. It edits files and
+// starts nothing, so it stands before the step that starts oned.
+type OpenNebula struct {
+	Tuning   bool      `yaml:"tuning" json:"tuning,omitempty" doc:"faster defaults for new KVM machines: guest agent, native AIO, discard, virtio"`
+	Vitastor *Vitastor `yaml:"vitastor" json:"vitastor,omitempty" doc:"the edits of Vitastor's plugin, whose package is installed"`
+	Lockdown *Lockdown `yaml:"lockdown" json:"lockdown,omitempty" doc:"keep guests on a plain bridge away from the storage network"`
+}
+
+// A Vitastor is what the plugin leaves to choose.
+type Vitastor struct {
+	SaveRestore bool     `yaml:"save_restore" json:"save_restore,omitempty" doc:"memory snapshots of machines go to Vitastor, too"`
+	Confs       []string `yaml:"confs" json:"confs,omitempty" pattern:"^/[^\\n]+$" doc:"client configurations that datastores name; default /etc/vitastor/vitastor.conf"`
+}
+
+// A Lockdown names the two networks that must not meet.
+type Lockdown struct {
+	Bridge  string         `yaml:"bridge" json:"bridge,omitempty" doc:"the guests' bridge; default every bridge"`
+	Uplinks []string       `yaml:"uplinks" json:"uplinks,omitempty" doc:"ports of the bridge that lead out of the host"`
+	Guests  []netip.Prefix `yaml:"guests" json:"guests,omitempty" doc:"networks of which guests may use addresses"`
+	Storage []netip.Prefix `yaml:"storage" json:"storage,omitempty" doc:"networks of hypervisors and storage"`
 }
 
 // An OpenStack is an all-in-one cloud. Its packages are listed in the recipe's layers; the builder refuses a service
