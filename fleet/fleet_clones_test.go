@@ -176,6 +176,28 @@ func TestABridgeOfTheHostServes(t *testing.T) {
 	if err := wire.Check(); err == nil {
 		t.Error("the network of somebody else went with the fleet")
 	}
+	// The MAC that the clone would get is somebody else's on that wire now: it gets another.
+	mac := s.Clones[0].MAC
+	ns, err := vlan.NewNamespace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := os.NewFile(uintptr(ns), "network namespace")
+	defer stranger.Close()
+	if err := wire.Plug("stranger", mac, int(ns)); err != nil {
+		t.Fatal(err)
+	}
+	up := exec.Command("nsenter", "--net=/proc/self/fd/3", "sh", "-ec", "ip addr add 10.0.9.9/24 dev host0; ip link set host0 up")
+	up.ExtraFiles = []*os.File{stranger}
+	if out, err := up.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if s = spawn(t, b, o); s.Clones[0].MAC == mac {
+		t.Errorf("%s was given away although it is on the wire", mac)
+	}
+	if err := b.Remove(t.Context(), "guest", 0); err != nil {
+		t.Fatal(err)
+	}
 	o.Network.Bridge = "nosuch"
 	if _, err := b.Spawn(t.Context(), o, func(string) {}); report.CodeOf(err) != report.Usage {
 		t.Errorf("a bridge that is not there: %v", err)

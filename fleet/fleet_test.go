@@ -80,7 +80,7 @@ func TestMountBelow(t *testing.T) {
 
 func TestNamesOfClonesAndFleetsNeverMeet(t *testing.T) {
 	b := Bench{Home: t.TempDir()}
-	first, err := b.plan(Order{Name: "a", Count: 3, Driver: driver.Nspawn{}}, nil)
+	first, err := b.plan(Order{Name: "a", Count: 3, Driver: driver.Nspawn{}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,17 +97,17 @@ func TestNamesOfClonesAndFleetsNeverMeet(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := b.plan(Order{Name: tt.order, Count: tt.count, Driver: driver.Nspawn{}}, []*State{first})
+			_, err := b.plan(Order{Name: tt.order, Count: tt.count, Driver: driver.Nspawn{}}, []*State{first}, nil)
 			if (err != nil) != tt.refused || tt.refused && report.CodeOf(err) != report.Usage {
 				t.Errorf("got %v, want it refused: %t", err, tt.refused)
 			}
 		})
 	}
-	child, err := b.plan(Order{Name: "x-1", Count: 1, Driver: driver.Nspawn{}}, nil)
+	child, err := b.plan(Order{Name: "x-1", Count: 1, Driver: driver.Nspawn{}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.plan(Order{Name: "x", Count: 1, Driver: driver.Nspawn{}}, []*State{child}); report.CodeOf(err) != report.Usage {
+	if _, err := b.plan(Order{Name: "x", Count: 1, Driver: driver.Nspawn{}}, []*State{child}, nil); report.CodeOf(err) != report.Usage {
 		t.Errorf("a clone called as a fleet: got %v", err)
 	}
 }
@@ -115,7 +115,7 @@ func TestNamesOfClonesAndFleetsNeverMeet(t *testing.T) {
 func TestPlanGivesEveryCloneItsOwn(t *testing.T) {
 	b := Bench{Home: t.TempDir()}
 	claims := []identity.Claim{{Prefix: "p1-"}, {Hostname: "named", Prefix: "p2-"}}
-	s, err := b.plan(Order{Name: "t", Count: 2, Driver: driver.Nspawn{}, Claims: claims}, nil)
+	s, err := b.plan(Order{Name: "t", Count: 2, Driver: driver.Nspawn{}, Claims: claims}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestPlanGivesEveryCloneItsOwn(t *testing.T) {
 
 func TestStateIsKept(t *testing.T) {
 	b := Bench{Home: t.TempDir()}
-	s, err := b.plan(Order{Name: "t", Count: 2, Driver: driver.Nspawn{}}, nil)
+	s, err := b.plan(Order{Name: "t", Count: 2, Driver: driver.Nspawn{}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"goldsmith/firstboot/identity"
 	"goldsmith/firstboot/report"
+	"goldsmith/fleet/discover"
 	"goldsmith/fleet/driver"
 	"goldsmith/fleet/vlan"
 )
@@ -137,7 +139,7 @@ func (b Bench) register(ctx context.Context, o Order) (*State, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := b.plan(o, others)
+	s, err := b.plan(o, others, heard(ctx, o))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -154,8 +156,31 @@ func (b Bench) register(ctx context.Context, o Order) (*State, func(), error) {
 	return s, unlock, nil
 }
 
-// plan fills in all that is known before anything is made.
-func (b Bench) plan(o Order, others []*State) (*State, error) {
+// heard returns the MACs that answer on a network which is somebody else's: they may belong to machines that no fleet
+// knows. A bridge without an address, or with one of a very large subnet, cannot be asked, and then nothing is heard.
+func heard(ctx context.Context, o Order) map[string]bool {
+	out := map[string]bool{}
+	if o.Lab != nil {
+		return out
+	}
+	subnet, err := discover.Subnet(o.Network)
+	if err != nil || !subnet.IsValid() || subnet.Bits() < 20 {
+		return out
+	}
+	w, err := discover.Open(o.Network, false)
+	if err != nil {
+		return out
+	}
+	defer w.Close()
+	hosts, _ := w.Sweep(ctx, subnet) // an aid, not a condition
+	for _, h := range hosts {
+		out[h.MAC] = true
+	}
+	return out
+}
+
+// plan fills in all that is known before anything is made. No clone gets a MAC that is in taken.
+func (b Bench) plan(o Order, others []*State, taken map[string]bool) (*State, error) {
 	if err := checkTaken(o, others); err != nil {
 		return nil, err
 	}
@@ -172,7 +197,10 @@ func (b Bench) plan(o Order, others []*State) (*State, error) {
 		lab.Dir = filepath.Join(b.folder(o.Name), "lab")
 		s.Lab, s.Network = &lab, lab.Network
 	}
-	macs := map[string]bool{}
+	macs := maps.Clone(taken)
+	if macs == nil {
+		macs = map[string]bool{}
+	}
 	for _, c := range clonesOf(others) {
 		macs[c.MAC] = true
 	}

@@ -91,4 +91,4 @@ func ByName(name string) (Driver, bool) {
 }
 
 // All lists the drivers, the cheapest first.
-func All() []Driver { return []Driver{Nspawn{}, Qemu{}} }
+func All() []Driver { return []Driver{Nspawn{}, Qemu{}, Libvirt{}} }

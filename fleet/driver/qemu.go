@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -136,13 +137,7 @@ func (Qemu) Start(ctx context.Context, m Machine, record func(process.ID) error)
 
 // qemuCommand is a machine without anything that a server does not need.
 func qemuCommand(m Machine, accel string) []string {
-	memory, cpus := m.Memory, m.CPUs
-	if memory == 0 {
-		memory = defaultMemory
-	}
-	if cpus == 0 {
-		cpus = defaultCPUs
-	}
+	memory, cpus := m.sizes()
 	return []string{
 		qemu.Program, "-name", "guest=" + m.Name + ",process=goldsmith-" + m.Unit, "-no-user-config", "-nodefaults",
 		"-machine", "q35,accel=" + accel, "-cpu", "max", "-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(memory), "-uuid", m.UUID,
@@ -154,6 +149,11 @@ func qemuCommand(m Machine, accel string) []string {
 		"-chardev", "file,id=serial,append=on,path=" + qemu.Comma(m.Console()), "-serial", "chardev:serial",
 		"-chardev", "socket,id=qmp,server=on,wait=off,path=" + qemu.Comma(qmpOf(m)), "-mon", "chardev=qmp,mode=control",
 	}
+}
+
+// sizes returns the memory (MiB) and the number of CPUs of a virtual machine.
+func (m Machine) sizes() (memory, cpus int) {
+	return cmp.Or(m.Memory, defaultMemory), cmp.Or(m.CPUs, defaultCPUs)
 }
 
 // blockdev describes the disk in JSON, where a path may hold anything.

@@ -17,14 +17,7 @@ import (
 
 // TestVMQemuKeepsTheContract boots the baked debian-minimal image. Without KVM a boot takes about a minute.
 func TestVMQemuKeepsTheContract(t *testing.T) {
-	home := os.Getenv("GOLDSMITH_HOME")
-	if home == "" {
-		home = "/var/lib/goldsmith"
-	}
-	im, err := fleet.Bench{Home: home}.Image("debian-minimal")
-	if err != nil {
-		t.Fatalf("%v\nhint: goldsmith bake debian-minimal", err)
-	}
+	im := minimalImage(t)
 	lab := vlan.NewLab("suite-qemu", netip.MustParsePrefix(vlan.DefaultSubnet), t.TempDir())
 	if err := lab.Check(); err != nil {
 		t.Fatal(err)
@@ -44,4 +37,18 @@ func TestVMQemuKeepsTheContract(t *testing.T) {
 		Boot:      5 * time.Minute,
 		Leftovers: func(t *testing.T, unit string) []string { return drivertest.Traces(t, unit) },
 	})
+}
+
+// minimalImage is baked beforehand: a bake needs a mirror, and a test does not ask one.
+func minimalImage(t *testing.T) driver.Image {
+	t.Helper()
+	home := os.Getenv("GOLDSMITH_HOME")
+	if home == "" {
+		home = "/var/lib/goldsmith"
+	}
+	im, err := fleet.Bench{Home: home}.Image("debian-minimal")
+	if err != nil {
+		t.Fatalf("%v\nhint: goldsmith bake debian-minimal", err)
+	}
+	return im
 }
