@@ -60,7 +60,7 @@ func chain(image, format string) ([]layer, error) {
 		if backing == nil {
 			break
 		}
-		if name, err = backingPath(l.Path, backing.Backing); err != nil {
+		if name, err = backingPath(name, backing.Backing); err != nil {
 			return nil, err
 		}
 		if format = backing.BackingFormat; format == "" {
@@ -80,7 +80,7 @@ func backingPath(image, backing string) (string, error) {
 	if filepath.IsAbs(backing) {
 		return filepath.Clean(backing), nil
 	}
-	return filepath.Join(filepath.Dir(image), backing), nil
+	return filepath.Join(filepath.Dir(image), backing), nil // as qemu does: beside the name that was given, also if it is a link
 }
 
 // readLayer looks at one file. The header is returned if the file stands on another.
@@ -88,13 +88,14 @@ func readLayer(name, format string) (layer, *qcow2.Header, error) {
 	fail := func(err error) (layer, *qcow2.Header, error) {
 		return layer{}, nil, report.Faultf(report.Usage, "cannot open image %s: %w", name, err)
 	}
-	abs, err := filepath.Abs(name)
+	// The real path: an absolute link would be resolved here, and not where qemu-storage-daemon has put its mount.
+	abs, err := realPath(name)
 	if err != nil {
 		return fail(err)
 	}
 	st, err := os.Stat(abs)
 	if err != nil {
-		return fail(errors.Unwrap(err))
+		return fail(err)
 	}
 	if !st.Mode().IsRegular() {
 		return fail(errors.New("it is no regular file"))
@@ -123,6 +124,20 @@ func readLayer(name, format string) (layer, *qcow2.Header, error) {
 		h = nil
 	}
 	return l, h, nil
+}
+
+// realPath is the absolute path of an existing file, without links.
+func realPath(name string) (string, error) {
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return "", err
+	}
+	abs, err = filepath.EvalSymlinks(abs)
+	var p *os.PathError
+	if errors.As(err, &p) {
+		err = p.Err // the caller names the file
+	}
+	return abs, err
 }
 
 // usable refuses what cannot be read safely, or at all.

@@ -42,7 +42,7 @@ func NewView(disk ReadWriterAt, segments []Segment, readOnly bool) (*View, error
 	if err != nil {
 		return nil, fmt.Errorf("cannot show logical volume: %w", err)
 	}
-	own, err := unix.FcntlInt(dev.Fd(), unix.F_DUPFD_CLOEXEC, 3) // go-fuse closes the one that it is given
+	own, err := highDup(dev) // go-fuse closes the one that it is given
 	if err != nil {
 		mount.Abandon()
 		return nil, fmt.Errorf("cannot show logical volume: %w", err)
@@ -57,10 +57,43 @@ func NewView(disk ReadWriterAt, segments []Segment, readOnly bool) (*View, error
 		return nil, fmt.Errorf("cannot show logical volume: %w", err)
 	}
 	go func() { v.server.Serve(); close(v.served) }()
-	if v.fd, err = unix.Open(fmt.Sprintf("/proc/self/fd/%d", mount.Fd()), openFlags(readOnly), 0); err != nil {
+	if err := v.open(readOnly); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open logical volume: %w", err), v.Close())
 	}
 	return v, nil
+}
+
+// open opens the file; it is opened and closed once before, so that the kernel has asked for a flush and never will
+// again.
+func (v *View) open(readOnly bool) error {
+	name := fmt.Sprintf("/proc/self/fd/%d", v.mount.Fd())
+	first, err := unix.Open(name, openFlags(readOnly), 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Close(first); err != nil {
+		return err
+	}
+	if v.fd, err = unix.Open(name, openFlags(readOnly), 0); err != nil {
+		v.fd = -1
+	}
+	return err
+}
+
+// highDup makes a copy of the FUSE device with a number above those of all other files.
+//
+// When this process is killed, the kernel lets go of its files in the order of falling numbers (exit_files queues them,
+// task_work_run takes the last first). The connection must go before the file systems that stand on the view: unmounting
+// them writes, and a write that waits for an answer which nobody can give any more waits for ever, beyond the reach of
+// kill. With the connection gone it fails at once, and the journal is replayed when the image is opened next.
+func highDup(dev *os.File) (int, error) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return -1, err
+	}
+	const most, spare = 1 << 15, 64 // a table of descriptors takes memory up to the highest
+	from := int(min(limit.Cur, most)) - spare
+	return unix.FcntlInt(dev.Fd(), unix.F_DUPFD_CLOEXEC, max(from, 3))
 }
 
 func openFlags(readOnly bool) int {
@@ -141,6 +174,7 @@ func (l *linear) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fus
 	if l.readOnly && in.Flags&unix.O_ACCMODE != unix.O_RDONLY {
 		return fuse.EROFS
 	}
+	out.OpenFlags |= fuse.FOPEN_NOFLUSH
 	return fuse.OK
 }
 
@@ -166,7 +200,10 @@ func (l *linear) Write(_ <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32
 	return uint32(n), fuse.OK
 }
 
-func (l *linear) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse.OK }
+// Flush is refused, and Open says FOPEN_NOFLUSH (Linux 5.16), so that closing the file asks nothing of us: a killed
+// process closes its files before it lets go of the connection, and would wait for its own answer.
+func (l *linear) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse.ENOSYS }
+
 func (l *linear) Fsync(<-chan struct{}, *fuse.FsyncIn) fuse.Status {
 	if err := l.disk.Sync(); err != nil {
 		return fuse.EIO
