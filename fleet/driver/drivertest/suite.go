@@ -4,7 +4,9 @@ package drivertest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,7 +39,8 @@ func Run(t *testing.T, p Place) {
 func (p Place) machine(t *testing.T, unit string) driver.Machine {
 	t.Helper()
 	m := p.Machine
-	m.Name, m.Unit, m.Dir = "suite-"+unit, "gst"+unit, filepath.Join(t.TempDir(), "machine")
+	// a suffix, so that two runs on one host do not find each other's machines
+	m.Name, m.Unit, m.Dir = "suite-"+unit, fmt.Sprintf("gst%04x%s", rand.IntN(1<<16), unit), filepath.Join(t.TempDir(), "machine")
 	m.Claim = identity.Claim{Hostname: m.Name, Instance: "suite-" + unit}
 	t.Cleanup(func() { // whatever happened, the host stays clean
 		if err := p.Driver.Remove(context.WithoutCancel(t.Context()), m); err != nil {
