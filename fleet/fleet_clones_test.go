@@ -94,7 +94,7 @@ func nothingLeft(t *testing.T, b fleet.Bench, marks ...string) {
 
 func TestThreeClonesBecomeThemselvesAndAreRemoved(t *testing.T) {
 	b := bench(t)
-	s := spawn(t, b, order(t, b, "three", 3))
+	spawn(t, b, order(t, b, "three", 3))
 	all, err := b.Wait(t.Context(), "three", time.Minute, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +112,8 @@ func TestThreeClonesBecomeThemselvesAndAreRemoved(t *testing.T) {
 	if err := b.Remove(t.Context(), "three-2", time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = fleetOf(b, "three"); err != nil || len(s.Clones) != 2 || !s.Clones[0].Alive() || !s.Clones[1].Alive() {
+	s, err := fleetOf(b, "three")
+	if err != nil || len(s.Clones) != 2 || !s.Clones[0].Alive() || !s.Clones[1].Alive() {
 		t.Errorf("after one of three was removed: %d clones, %v", len(s.Clones), err)
 	}
 	for range 2 { // the second finds nothing and is content

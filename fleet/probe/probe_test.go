@@ -97,7 +97,7 @@ func TestHorizon(t *testing.T) {
 	}{
 		{"at the root", func(w http.ResponseWriter, r *http.Request) { serve(w, r, "/auth/login/", form) }, report.Pass, ""},
 		{"below /horizon", func(w http.ResponseWriter, r *http.Request) { serve(w, r, "/horizon/auth/login/", form) }, report.Pass, ""},
-		{"Django does not know the name", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(400) }, report.Fail, "400"},
+		{"Django does not know the name", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusBadRequest) }, report.Fail, "400"},
 		{"Apache's own page", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "It works!") }, report.Fail, "no login page"},
 		{"sent to the golden machine", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://198.51.100.77/auth/login/", http.StatusFound)
