@@ -262,3 +262,27 @@ func (f *FS) SetXattr(name, attr string, value []byte) error {
 		return unix.Lsetxattr(fdPath(dir, base), attr, value, 0)
 	})
 }
+
+// Lxattr returns an extended attribute of name itself, also if it is a link.
+func (f *FS) Lxattr(name, attr string) (value []byte, err error) {
+	get := func(dir int, base string) error {
+		value, err = xattr(fdPath(dir, base), attr)
+		if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.EOPNOTSUPP) {
+			value, err = nil, nil
+		}
+		return err
+	}
+	if clean(name) == "." {
+		err = get(f.fd, ".")
+	} else {
+		err = f.at("getxattr", name, get)
+	}
+	return value, err
+}
+
+// SetLxattr sets an extended attribute of name itself, also if it is a link.
+func (f *FS) SetLxattr(name, attr string, value []byte) error {
+	return f.at("setxattr", name, func(dir int, base string) error {
+		return unix.Lsetxattr(fdPath(dir, base), attr, value, 0)
+	})
+}
