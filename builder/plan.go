@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Plan writes what a bake would do, phase by phase, and does nothing.
+// Plan writes what a bake would do, phase by phase, with the keys of layers in the cache, and does nothing.
 func (j *Job) Plan(w io.Writer) error {
 	layers := j.layers
 	defer func() { j.layers = layers }()
@@ -24,10 +24,11 @@ func (j *Job) Plan(w io.Writer) error {
 				state = "cached"
 			}
 			j.layers = append(j.layers, key)
+			state += " " + key
 		}
-		fmt.Fprintf(w, "  %-24s %-8s %s\n", p.Name, state, p.Short)
+		fmt.Fprintf(w, "  %-24s %-28s %s\n", p.Name, state, p.Short)
 		for _, d := range j.details(p.Name) {
-			fmt.Fprintf(w, "  %-24s          - %s\n", "", d)
+			fmt.Fprintf(w, "  %-24s %-28s - %s\n", "", "", d)
 		}
 		if j.stops(p) {
 			break

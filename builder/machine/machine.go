@@ -132,8 +132,12 @@ func (l *lines) Write(p []byte) (int, error) {
 	}
 }
 
+// cleanup begins what systemd-nspawn says at every end on hosts whose /run is no tmpfs. It means nothing: removeRuntime
+// removes what it speaks of.
+const cleanup = "Attempted to remove disk file system"
+
 func (l *lines) line(s string) {
-	if s = strings.TrimRight(s, " \t"); s == "" {
+	if s = strings.TrimRight(s, " \t"); s == "" || strings.HasPrefix(s, cleanup) {
 		return
 	}
 	if l.each != nil {
