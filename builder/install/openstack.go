@@ -18,8 +18,7 @@ import (
 // An openStack configures an all-in-one cloud from Debian's packages in the booted machine, of which no service runs yet.
 //
 // What can be hidden from a clone's address is hidden: databases, message broker, cache and the services among each other
-// use the loopback, and nova, neutron and cinder know the machine by a name of their own. What clients see, which is the
-// catalogue and Horizon, names the machine, and firstboot rewrites it.
+// use the loopback. What clients see, which is the catalogue and Horizon, names the machine, and firstboot rewrites it.
 type openStack struct {
 	recipe.OpenStack
 	id   identity.Identity

@@ -113,10 +113,5 @@ func (r *Recipe) setDefaults() {
 
 func (o *OpenStack) setDefaults() {
 	o.Region = cmp.Or(o.Region, "RegionOne")
-	o.Host = cmp.Or(o.Host, "cloud")
 	o.Workers = cmp.Or(o.Workers, 1)
-	o.Compute = cmp.Or(o.Compute, "libvirt")
-	o.VirtType = cmp.Or(o.VirtType, "qemu")
-	o.Datapath = cmp.Or(o.Datapath, "system")
-	o.ExtBridge = cmp.Or(o.ExtBridge, "br-ex")
 }

@@ -98,14 +98,9 @@ type Lockdown struct {
 // An OpenStack is an all-in-one cloud. Its packages are listed in the recipe's layers; the builder refuses a service
 // whose package is not there.
 type OpenStack struct {
-	Services  []string `yaml:"services" json:"services" enum:"keystone,glance,placement,nova,neutron,cinder,horizon" doc:"in any order; keystone is always needed"`
-	Region    string   `yaml:"region" json:"region,omitempty" pattern:"^[A-Za-z0-9_.-]+$" doc:"default RegionOne"`
-	Host      string   `yaml:"host" json:"host,omitempty" pattern:"^[a-z0-9][a-z0-9-]*$" doc:"the name that nova, neutron and cinder know this machine by, whatever it is called; default cloud"`
-	Workers   int      `yaml:"workers" json:"workers,omitempty" doc:"processes per API; default 1"`
-	Compute   string   `yaml:"compute" json:"compute,omitempty" enum:"fake,libvirt" doc:"nova's driver; fake starts no machines, and needs no virtualization; default libvirt"`
-	VirtType  string   `yaml:"virt_type" json:"virt_type,omitempty" enum:"kvm,qemu" doc:"what libvirt starts; default qemu"`
-	Datapath  string   `yaml:"datapath" json:"datapath,omitempty" enum:"system,netdev" doc:"Open vSwitch in the kernel or in user space; default system"`
-	ExtBridge string   `yaml:"external_bridge" json:"external_bridge,omitempty" pattern:"^[a-z][a-z0-9-]{0,14}$" doc:"bridge of the provider network; default br-ex"`
+	Services []string `yaml:"services" json:"services" enum:"keystone,glance,placement,horizon" doc:"in any order; keystone is always needed"`
+	Region   string   `yaml:"region" json:"region,omitempty" pattern:"^[A-Za-z0-9_.-]+$" doc:"default RegionOne"`
+	Workers  int      `yaml:"workers" json:"workers,omitempty" doc:"processes per API; default 1"`
 }
 
 // Services are units whose state differs from what their packages chose.
