@@ -41,7 +41,7 @@ func Build(ctx context.Context, j *Job) error {
 		return err
 	}
 	defer l.release()
-	if err := errors.Join(machine.RemoveGroups(), j.sweep()); err != nil {
+	if err := errors.Join(machine.RemoveGroups(), j.sweep(ctx)); err != nil {
 		return fmt.Errorf("cannot remove what an earlier bake left: %w", err)
 	}
 	for _, p := range j.Phases() {

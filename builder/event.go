@@ -31,8 +31,15 @@ func (j *Job) tell(k Kind, text string, took time.Duration) {
 	j.send(Event{Kind: k, Text: text, Took: took})
 }
 
+// tellEvery is how often progress on one thing is told: a copy tells of every file.
+const tellEvery = 200 * time.Millisecond
+
 // wait tells what the phase waits for, and how far that is; total is 0 where it is not known.
 func (j *Job) wait(what string, done, total int64) {
+	if what == j.waits && total > 0 && done < total && time.Since(j.waited) < tellEvery {
+		return
+	}
+	j.waits, j.waited = what, time.Now()
 	j.send(Event{Kind: Progress, Text: what, Done: done, Total: total})
 }
 

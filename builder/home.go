@@ -99,7 +99,19 @@ func (h Home) Clean(end func(dir string) error) ([]string, error) {
 			errs = append(errs, err)
 		}
 	}
-	return removed, errors.Join(errs...)
+	return removed, errors.Join(append(errs, h.dropLocks())...)
+}
+
+// dropLocks removes the files of locks that nobody holds.
+func (h Home) dropLocks() error {
+	found, err := filepath.Glob(filepath.Join(h.Dir, "locks", "*.lock"))
+	for _, f := range found {
+		l, busy := h.lock(strings.TrimSuffix(filepath.Base(f), ".lock"))
+		if busy == nil {
+			l.release()
+		}
+	}
+	return err
 }
 
 // removeUnlocked removes a leftover unless somebody is at work on it.

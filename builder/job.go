@@ -39,13 +39,17 @@ type Job struct {
 	extra    any      // what the phase notes in its layer
 	record   []PhaseTime
 	manifest *Manifest
-	done     bool      // the image is there, made from the same inputs
+	done     bool   // the image is there, made from the same inputs
+	waits    string // what was told last, and when
+	waited   time.Time
 	log      io.Writer // of the phase's programs
 }
 
 // A Prover clones an image, boots the clone as somebody else and looks whether it became itself.
 type Prover interface {
 	Prove(ctx context.Context, p ProofRequest) (ProofResult, error)
+	// Forget removes what a proof that was killed has left of its clone; dir is the folder of the image.
+	Forget(ctx context.Context, dir string) error
 }
 
 // A ProofRequest is an image that is not published yet.

@@ -141,13 +141,16 @@ func sealTree(ctx context.Context, j *Job) error {
 }
 
 // sweep removes what an interrupted bake of this image has left, but an image that only lacks its proof.
-func (j *Job) sweep() error {
+func (j *Job) sweep(ctx context.Context) error {
 	dirs, err := filepath.Glob(filepath.Join(j.Home.Layers().Dir, ".apt-*"))
 	for _, d := range dirs {
 		if l, busy := j.Home.lock("debs"); busy == nil {
 			err = errors.Join(err, os.RemoveAll(d))
 			l.release()
 		}
+	}
+	if j.Prover != nil {
+		err = errors.Join(err, j.Prover.Forget(ctx, j.Home.staging(j.Name)))
 	}
 	return errors.Join(err, layer.RemoveTree(filepath.Join(j.Home.staging(j.Name), RootDir+".part")))
 }

@@ -64,5 +64,13 @@ func Enter() error {
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("cannot mount /proc: %w", err)
 	}
+	// Network namespaces have their names here, as files on which they are mounted: mounts that nobody outside would see,
+	// on files that would stay.
+	if err := os.MkdirAll("/run/netns", 0o755); err != nil {
+		return err
+	}
+	if err := unix.Mount("tmpfs", "/run/netns", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=755"); err != nil {
+		return fmt.Errorf("cannot mount /run/netns: %w", err)
+	}
 	return os.Unsetenv(variable)
 }

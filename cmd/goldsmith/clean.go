@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -37,7 +36,7 @@ func clean(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	removed, err := bench.Clean(func(dir string) error { return endTrial(c.Context, filepath.Join(dir, trial)) })
+	removed, err := bench.Clean(func(dir string) error { return prover{}.Forget(c.Context, dir) })
 	if c.Bool("cache") {
 		more, e := bench.CleanCache()
 		removed, err = append(removed, more...), errors.Join(err, e)

@@ -62,6 +62,11 @@ func (prover) Prove(ctx context.Context, p builder.ProofRequest) (res builder.Pr
 	return res, nil
 }
 
+// Forget implements builder.Prover.
+func (prover) Forget(ctx context.Context, dir string) error {
+	return endTrial(ctx, filepath.Join(dir, trial))
+}
+
 // endTrial removes the trial clone and its bench, whatever state they are in.
 func endTrial(ctx context.Context, home string) error {
 	if _, err := os.Stat(home); errors.Is(err, fs.ErrNotExist) {
