@@ -33,7 +33,10 @@ func resolve(imp *identity.Imprint, st *State, machine identity.Identity, claim 
 	id.Interface = firstOf(claim.Interface, publicLink(imp, machine.NICs))
 	id.Prefix = firstOf(claim.Prefix, id.Prefix)
 	id.Peers = claim.Peers
-	if oldMachineID(imp, st, machine) {
+	switch {
+	case claim.MachineID != "":
+		id.MachineID = claim.MachineID
+	case oldMachineID(imp, st, machine):
 		id.MachineID = hex.EncodeToString(machineIDFrom(st))
 	}
 	return id, nil

@@ -1,7 +1,6 @@
 package firstboot
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -12,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"goldsmith/firstboot/cut"
 	"goldsmith/firstboot/host"
 	"goldsmith/firstboot/identity"
 	"goldsmith/firstboot/rewriters"
@@ -109,7 +109,7 @@ func (s *State) renew(now Factors, machineID string, at time.Time) (string, erro
 		s.Lives = append(s.Lives, machineID)
 	}
 	s.Seed = make([]byte, 32)
-	if _, err := rand.Read(s.Seed); err != nil {
+	if err := cut.Random(s.Seed, fmt.Sprint(now)); err != nil {
 		return "", fmt.Errorf("cannot make a seed: %w", err)
 	}
 	s.Born, s.Machine = at.UTC().Truncate(time.Second), now

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -76,7 +75,7 @@ func open(c *cli.Context) (*firstboot.Engine, func(), error) {
 		h.Close()
 		return nil, nil, &report.Fault{Code: report.Usage, Err: err}
 	}
-	return &firstboot.Engine{Host: h, Who: w, Units: manager(h), Binary: mark(), Now: time.Now}, func() { h.Close() }, nil
+	return &firstboot.Engine{Host: h, Who: w, Units: manager(h), Binary: mark(), Now: clock}, func() { h.Close() }, nil
 }
 
 // mark tells this binary from another: a new firstboot may know more places than the one that ran last.
@@ -95,7 +94,7 @@ func mark() string {
 // whoever is who tells the identity: the file that the flag names, or the machine and its sources.
 func whoever(c *cli.Context, h *host.Host) (firstboot.Who, error) {
 	if name := c.String("identity"); name != "" {
-		return who.ReadGiven(name)
+		return who.ReadGiven(name, h)
 	}
 	if !h.Running() {
 		return nil, errors.New("cannot tell who a tree shall be: it has no hardware and no lease; name a file with --identity")

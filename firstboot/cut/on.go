@@ -3,6 +3,7 @@
 package cut
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"strconv"
@@ -27,4 +28,12 @@ func Point(name string) {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	}
+}
+
+// Random fills b with bytes that depend on the label alone, so that a run that was cut and one that was not can be
+// compared byte by byte.
+func Random(b []byte, label string) error {
+	sum := sha256.Sum256([]byte(label))
+	copy(b, sum[:])
+	return nil
 }

@@ -134,4 +134,5 @@ type Claim struct {
 	Prefix    string                `json:"prefix,omitempty"`
 	Peers     map[string]netip.Addr `json:"peers,omitempty"`
 	PhoneHome string                `json:"phone_home,omitempty"` // URL that gets the report by POST
+	MachineID string                `json:"-"`                    // of an identity that is given whole; any other clone makes its own
 }

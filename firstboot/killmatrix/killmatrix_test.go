@@ -13,15 +13,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"goldsmith/firstboot"
 	"goldsmith/firstboot/host/hosttest"
 	"goldsmith/firstboot/identity"
 	"goldsmith/firstboot/plan"
-	"goldsmith/firstboot/rewriters"
 	"goldsmith/firstboot/rewriters/rewritertest"
 )
 
@@ -111,7 +108,7 @@ func (l *lab) change(t *testing.T) int {
 
 func (l *lab) root() string { return filepath.Join(l.dir, "root") }
 
-// fresh lays out tree and databases as baked, with a seed that is known, and takes it to from where that is given.
+// fresh lays out tree and databases as baked, and takes them to from where that is given.
 func (l *lab) fresh(t *testing.T, from *identity.Identity) {
 	t.Helper()
 	check(t, os.RemoveAll(l.root()))
@@ -120,17 +117,6 @@ func (l *lab) fresh(t *testing.T, from *identity.Identity) {
 	os.Remove(filepath.Join(l.dir, "ledger"))
 	l.resetDatabase(t)
 	l.resetOVS(t)
-	state := firstboot.State{Format: 1, Seed: rewriters.Seed("0123456789abcdef0123456789abcdef"),
-		Born: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Converged: map[rewriters.Phase]firstboot.Converged{}}
-	for _, to := range l.f.Scene.To {
-		for _, nic := range to.NICs {
-			state.Machine.MACs = append(state.Machine.MACs, nic.MAC)
-		}
-	}
-	data, err := json.Marshal(state)
-	check(t, err)
-	check(t, os.MkdirAll(filepath.Join(l.root(), identity.StateDir), 0o700))
-	check(t, os.WriteFile(filepath.Join(l.root(), identity.StateFile), data, 0o600))
 	if from != nil {
 		l.run(t, *from, 0)
 		os.Remove(filepath.Join(l.dir, "ledger"))

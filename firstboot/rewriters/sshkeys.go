@@ -66,7 +66,7 @@ type hostKey struct {
 }
 
 func hostKeys(s *Scene) ([2]hostKey, error) {
-	comment := "root@" + s.To.Hostname
+	const comment = "goldsmith" // not the host name, which may change while the key stays
 	ed := ed25519.NewKeyFromSeed(s.SecretBytes("ssh/ed25519", ed25519.SeedSize))
 	ec, err := deriveECDSA(s, "ssh/ecdsa")
 	if err != nil {

@@ -8,17 +8,20 @@ import (
 	"fmt"
 	"os"
 
+	"goldsmith/firstboot/host"
 	"goldsmith/firstboot/identity"
+	"goldsmith/firstboot/source"
 )
 
 // Given is an identity that somebody wrote down: for a tree, where there is no hardware to ask and no lease to wait for.
 type Given struct {
 	identity.Identity
-	From string // the file's name
+	From string      // the file's name
+	Tree host.Reader // the machine
 }
 
 // ReadGiven reads an identity from a JSON file. An unknown field is an error: a misspelt one would leave the golden value.
-func ReadGiven(name string) (Given, error) {
+func ReadGiven(name string, tree host.Reader) (Given, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return Given{}, fmt.Errorf("cannot read the identity: %w", err)
@@ -26,7 +29,7 @@ func ReadGiven(name string) (Given, error) {
 	defer f.Close()
 	d := json.NewDecoder(f)
 	d.DisallowUnknownFields()
-	g := Given{From: name}
+	g := Given{From: name, Tree: tree}
 	if err := d.Decode(&g.Identity); err != nil {
 		return Given{}, fmt.Errorf("cannot read the identity from %s: %w", name, err)
 	}
@@ -38,13 +41,14 @@ func ReadGiven(name string) (Given, error) {
 
 // Claim returns the names that the file gives. The MAC addresses tell this machine from another.
 func (g Given) Claim(context.Context) (identity.Claim, string, error) {
-	return identity.Claim{Hostname: g.FQDN(), Interface: g.Interface, Prefix: g.Prefix, Peers: g.Peers}, g.From, nil
+	return identity.Claim{Hostname: g.FQDN(), Interface: g.Interface, Prefix: g.Prefix, Peers: g.Peers,
+		MachineID: g.MachineID}, g.From, nil
 }
 
-// Machine returns the identity's hardware.
-func (g Given) Machine(context.Context) (identity.Identity, error) {
-	id := identity.Identity{NICs: g.NICs, SystemID: g.SystemID, MachineID: g.MachineID, BaseMAC: g.BaseMAC, Prefix: g.Prefix}
-	return id, nil
+// Machine returns the identity's hardware, and the machine id that stands in the tree.
+func (g Given) Machine(ctx context.Context) (identity.Identity, error) {
+	m, err := source.Look(ctx, g.Tree)
+	return identity.Identity{NICs: g.NICs, SystemID: g.SystemID, MachineID: m.MachineID, BaseMAC: g.BaseMAC, Prefix: g.Prefix}, err
 }
 
 // Face returns the address in the file.
