@@ -65,13 +65,13 @@ func (f *flattener) put(path string, e fs.DirEntry) error {
 
 // dir makes a directory like path, or gives the one that is there its looks.
 func (f *flattener) dir(path, to string) error {
-	if isOpaque(path) {
-		if err := f.empty(to); err != nil {
+	if st, err := os.Lstat(to); err == nil && !st.IsDir() {
+		if err := os.Remove(to); err != nil {
 			return err
 		}
 	}
-	if st, err := os.Lstat(to); err == nil && !st.IsDir() {
-		if err := os.Remove(to); err != nil {
+	if isOpaque(path) {
+		if err := f.empty(to); err != nil {
 			return err
 		}
 	}
