@@ -24,7 +24,7 @@ var homeDirs = []struct {
 	name string
 	mode fs.FileMode
 }{
-	{"", 0o755}, {"cache", 0o700}, {"cache/layers", 0o700}, {"cache/debs", 0o755}, {"cache/debs/base", 0o755},
+	{"", 0o755}, {"cache", 0o700}, {"cache/layers", 0o700}, {"cache/trees", 0o700}, {"cache/debs", 0o755}, {"cache/debs/base", 0o755},
 	{"images", 0o711}, {"locks", 0o700}, {"logs", 0o700},
 }
 
@@ -88,7 +88,7 @@ func CheckName(name string) error {
 func (h Home) Clean(end func(dir string) error) ([]string, error) {
 	var removed []string
 	var errs []error
-	for _, pattern := range []string{"cache/layers/*.new", "images/.*.new", "images/.*.old"} {
+	for _, pattern := range []string{"cache/layers/*.new", "cache/trees/*.new", "images/.*.new", "images/.*.old"} {
 		found, err := filepath.Glob(filepath.Join(h.Dir, pattern))
 		errs = append(errs, err)
 		for _, dir := range found {
@@ -118,7 +118,10 @@ func (h Home) dropLocks() error {
 func (h Home) removeUnlocked(dir string, end func(string) error) (bool, error) {
 	base := filepath.Base(dir)
 	name := "layer-" + strings.TrimSuffix(base, ".new")
-	if strings.HasPrefix(base, ".") {
+	switch {
+	case filepath.Dir(dir) == h.trees():
+		name = "tree-" + strings.TrimSuffix(base, ".new")
+	case strings.HasPrefix(base, "."):
 		name = "image-" + strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(base, "."), ".new"), ".old")
 	}
 	l, err := h.lock(name)
@@ -135,13 +138,16 @@ func (h Home) removeUnlocked(dir string, end func(string) error) (bool, error) {
 	return true, layer.RemoveTree(dir)
 }
 
-// CleanCache removes all layers and downloaded packages that no running bake uses.
-func (h Home) CleanCache() ([]string, error) {
+// CleanCache removes all layers and downloaded packages that no running bake uses, and the unpacked trees but those used.
+func (h Home) CleanCache(used []string) ([]string, error) {
+	removed, err := h.cleanTrees(used)
+	if err != nil {
+		return removed, err
+	}
 	notes, err := h.Layers().List()
 	if err != nil {
-		return nil, err
+		return removed, err
 	}
-	var removed []string
 	for _, n := range notes {
 		l, err := h.lock("layer-" + n.Key)
 		if errors.Is(err, errBusy) {

@@ -79,7 +79,7 @@ func (s *State) ask(ctx context.Context, d driver.Driver, c Clone, all []Standin
 		tell = func(string) {}
 	}
 	out.Answers = probe.Ask(ctx, probe.Target{
-		Clone: c.Name, Address: out.Address, Reported: out.Claimed, MAC: c.MAC, ClientID: out.Client, Foreign: foreign(c, all),
+		Clone: c.Name, Address: out.Address, Reported: out.Claimed, MAC: c.MAC, ClientID: out.Client, Foreign: foreign(all[i], all, s.golden()),
 		Tell:     func(what string) { tell(c.Name + ": " + what) },
 		Settled:  out.State == Condition(report.Ready),
 		Inside:   s.Network.Do,
@@ -97,19 +97,31 @@ func (s *State) ask(ctx context.Context, d driver.Driver, c Clone, all []Standin
 	return out
 }
 
-// foreign lists what a clone must not name: the other clones, and the machine that the image was baked as.
-func foreign(c Clone, all []Standing) []string {
-	marker := identity.Marker()
-	out := []string{marker.Address.String(), marker.Hostname, marker.FQDN()}
+// golden returns who the image was baked as: the marker where its imprint cannot be read.
+func (s *State) golden() identity.Identity {
+	im, err := s.Imprint()
+	if err != nil {
+		return identity.Marker()
+	}
+	return im.Baked
+}
+
+// foreign lists what a clone must not name: the other clones, and the machine that the image was baked as. An adopted
+// machine's address may be lent to a clone later, and is its own then.
+func foreign(c Standing, all []Standing, golden identity.Identity) []string {
+	out := []string{golden.Hostname, golden.FQDN()}
+	if golden.Address.IsValid() && golden.Address != c.Address {
+		out = append(out, golden.Address.String())
+	}
 	for _, st := range all {
-		if st.Clone != c.Name {
+		if st.Clone != c.Clone {
 			out = append(out, st.Clone)
 			if st.Address.IsValid() {
 				out = append(out, st.Address.String())
 			}
 		}
 	}
-	return out
+	return slices.DeleteFunc(out, func(name string) bool { return name == "" || name == c.Clone })
 }
 
 // clashes compares what must be unique, in the order of the probes.

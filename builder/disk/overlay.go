@@ -33,3 +33,16 @@ func CreateOverlay(path, backing string, o OverlayOptions) error {
 	}
 	return nil
 }
+
+// Files lists the files of an image: the image itself, and all that it stands on.
+func Files(image string) ([]string, error) {
+	layers, err := chain(image, "")
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, len(layers))
+	for i, l := range layers {
+		out[i] = l.Path
+	}
+	return out, nil
+}

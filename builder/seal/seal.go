@@ -6,6 +6,7 @@
 package seal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -56,6 +57,24 @@ func Run(root *tree.FS, op Operation, dry bool) (Result, error) {
 		return *s.res, fmt.Errorf("cannot seal (%s): %w", op.Name, err)
 	}
 	return *s.res, nil
+}
+
+// Each does operations in their order. It stops at the first error, or when ctx is done.
+func Each(ctx context.Context, root *tree.FS, ops []Operation, dry bool) ([]Result, error) {
+	var list []Result
+	for _, op := range ops {
+		if err := ctx.Err(); err != nil {
+			return list, err
+		}
+		r, err := Run(root, op, dry)
+		if err != nil {
+			return list, err
+		}
+		if len(r.Paths)+len(r.Kept) > 0 {
+			list = append(list, r)
+		}
+	}
+	return list, nil
 }
 
 // Find expands patterns to the paths that exist. A link is found, not what it leads to.

@@ -125,12 +125,7 @@ func openAudited(c *cli.Context, arg string) (*tree.FS, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	o := disk.Options{ReadOnly: true, Root: c.String("root")}
-	i, err := disk.Open(c.Context, image, o)
-	if err != nil {
-		o.Throwaway = true // a journal may have to be replayed
-		i, err = disk.Open(c.Context, image, o)
-	}
+	i, err := openQuietly(c, image)
 	if err != nil {
 		return nil, nil, err
 	}

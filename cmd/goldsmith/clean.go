@@ -10,6 +10,7 @@ import (
 	"goldsmith/builder"
 	"goldsmith/builder/machine"
 	"goldsmith/firstboot/report"
+	"goldsmith/fleet"
 )
 
 func cleanCommand() *cli.Command {
@@ -38,7 +39,11 @@ func clean(c *cli.Context) error {
 	}
 	removed, err := bench.Clean(func(dir string) error { return prover{}.Forget(c.Context, dir) })
 	if c.Bool("cache") {
-		more, e := bench.CleanCache()
+		used, e := rootsInUse(bench.Dir)
+		if e != nil {
+			return errors.Join(err, e)
+		}
+		more, e := bench.CleanCache(used)
 		removed, err = append(removed, more...), errors.Join(err, e)
 	}
 	for _, r := range removed {
@@ -48,4 +53,14 @@ func clean(c *cli.Context) error {
 		fmt.Fprintln(c.App.Writer, "nothing to remove")
 	}
 	return err
+}
+
+// rootsInUse lists the trees that clones of this bench stand on.
+func rootsInUse(home string) ([]string, error) {
+	states, err := fleet.Bench{Home: home}.Fleets()
+	var out []string
+	for _, s := range states {
+		out = append(out, s.Image.Root)
+	}
+	return out, err
 }

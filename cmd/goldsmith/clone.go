@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"goldsmith/builder"
 	"goldsmith/firstboot/identity"
 	"goldsmith/firstboot/report"
 	"goldsmith/fleet"
@@ -105,11 +106,32 @@ func orderOf(c *cli.Context, b fleet.Bench) (fleet.Order, error) {
 			WithHint("--driver nspawn")
 	}
 	o.Driver = d
+	if err := needTree(c, &o); err != nil {
+		return o, err
+	}
 	if err := errors.Join(chooseNetwork(c, &o), chooseFirstboot(c, &o)); err != nil {
 		return o, err
 	}
 	o.Claims, err = claims(c, o)
 	return o, err
+}
+
+// needTree unpacks an image that is only a disk for a driver that runs trees.
+func needTree(c *cli.Context, o *fleet.Order) error {
+	if o.Driver.Name() != (driver.Nspawn{}).Name() || o.Image.Root != "" || o.Image.Disk == "" {
+		return nil
+	}
+	dir, err := home(c)
+	if err != nil {
+		return err
+	}
+	h, err := builder.OpenHome(dir)
+	if err != nil {
+		return err
+	}
+	say := narrator(c)
+	o.Image.Root, err = h.Unpack(c.Context, o.Image.Disk, func(what string) { say("waiting for %s", what) })
+	return err
 }
 
 func chooseNetwork(c *cli.Context, o *fleet.Order) error {

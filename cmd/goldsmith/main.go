@@ -58,7 +58,7 @@ func unknown(c *cli.Context) error {
 // commands is the list of all commands; each lives in a file of its own.
 func commands() []*cli.Command {
 	list := []*cli.Command{
-		bakeCommand(), sealCommand(), cleanCommand(), answersCommand(), imagesCommand(),
+		bakeCommand(), adoptCommand(), sealCommand(), cleanCommand(), answersCommand(), imagesCommand(),
 		inspectCommand(), auditCommand(), growCommand(), exportCommand(),
 		cloneCommand(), listCommand(), waitCommand(), reportCommand(), logsCommand(), consoleCommand(), shellCommand(), sshCommand(),
 		verifyCommand(), discoverCommand(), removeCommand(),
