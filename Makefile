@@ -37,7 +37,8 @@ demo: setup bin ## bake an OpenStack image, start three clones of it in one VLAN
 	@.ci/demo $(HOME_DIR)
 
 .PHONY: test
-test: bin ## run all tests but those in virtual machines: unit, integration, clones (root)
+test: bin ## run all tests but those in virtual machines: unit, integration, clones (root); bakes what the clones need
+	bin/goldsmith bake --home $(HOME_DIR) --no-proof openstack-debian
 	$(GO) vet -tags '$(TAGS) vm' ./...
 	$(GO) test -tags '$(TAGS)' -timeout 25m ./...
 

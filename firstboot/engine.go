@@ -22,6 +22,7 @@ import (
 	"goldsmith/firstboot/host"
 	"goldsmith/firstboot/identity"
 	"goldsmith/firstboot/journal"
+	"goldsmith/firstboot/phonehome"
 	"goldsmith/firstboot/plan"
 	"goldsmith/firstboot/report"
 	"goldsmith/firstboot/rewriters"
@@ -93,7 +94,24 @@ func (e *Engine) Run(ctx context.Context, phase rewriters.Phase) (*report.Report
 		err = r.converge(ctx)
 	}
 	rep := r.report(started, err)
+	e.phone(ctx, rep)
 	return rep, errors.Join(err, e.save(rep))
+}
+
+// phone reports the end of the way, and every failure, to whom the clone was told to. That nobody listens is worth a
+// warning and no more.
+func (e *Engine) phone(ctx context.Context, rep *report.Report) {
+	if rep.Home == "" || rep.State == report.Working {
+		return
+	}
+	var body writer
+	err := rep.JSON(&body)
+	if err == nil {
+		err = phonehome.Post(ctx, rep.Home, body)
+	}
+	if err != nil {
+		rep.Checks = append(rep.Checks, report.Outcome{By: "phone-home", What: "the report arrived", Verdict: report.Warn, Why: err.Error()})
+	}
 }
 
 // Verify asks whether the phase is so, and changes nothing.
@@ -161,7 +179,7 @@ func (r *run) decide(ctx context.Context) error {
 	if err != nil {
 		return &report.Fault{Code: report.Usage, Err: err}
 	}
-	r.rep.Source = source
+	r.rep.Source, r.rep.Home = source, claim.PhoneHome
 	machine, err := r.Who.Machine(ctx)
 	if err != nil {
 		return err

@@ -48,7 +48,8 @@ type Report struct {
 	State    State             `json:"state"`
 	Phase    string            `json:"phase"` // local or stack
 	Identity identity.Identity `json:"identity"`
-	Source   string            `json:"source"` // who said so: kernel command line, SMBIOS credential, ...
+	Source   string            `json:"source"`         // who said so: kernel command line, SMBIOS credential, ...
+	Home     string            `json:"home,omitempty"` // URL that the clone was told to report to
 	Changes  []Outcome         `json:"changes"`
 	Checks   []Outcome         `json:"checks"`
 	Restarts []string          `json:"restarts,omitempty"`

@@ -53,7 +53,7 @@ func TestParseAgreesWithPython(t *testing.T) {
 		}
 		in.Write(append(line, '\n'))
 	}
-	cmd := exec.Command("python3", "-c", oracle)
+	cmd := exec.Command("/usr/bin/python3", "-c", oracle)
 	cmd.Stdin = &in
 	out, err := cmd.Output()
 	if err != nil {

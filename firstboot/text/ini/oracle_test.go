@@ -44,7 +44,7 @@ func oslo(t *testing.T, files ...string) []reading {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("python3", "-c", oracle)
+	cmd := exec.Command("/usr/bin/python3", "-c", oracle)
 	cmd.Stdin = bytes.NewReader(in)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs

@@ -49,7 +49,7 @@ func seenByPython(t *testing.T, sources []string) []*[]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("python3", "-c", python)
+	cmd := exec.Command("/usr/bin/python3", "-c", python)
 	cmd.Stdin = bytes.NewReader(in)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
