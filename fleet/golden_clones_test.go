@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -152,11 +153,11 @@ func (g *golden) adopt(pol identity.Policy, stacks ...string) {
 	g.put(identity.ImprintFile, string(imprint))
 }
 
-// start boots one clone. It is removed when the test ends.
+// start boots one clone, under a name that no other run of the tests has. It is removed when the test ends.
 func (g *golden) start(name, mac string) driver.Machine {
 	g.t.Helper()
 	d := driver.Nspawn{}
-	m := driver.Machine{Name: name, Unit: "gsi" + strings.ReplaceAll(name, "-", ""), Dir: filepath.Join(filepath.Dir(g.root), name), MAC: mac,
+	m := driver.Machine{Name: name, Unit: fmt.Sprintf("g%05x%s", os.Getpid()&0xfffff, name), Dir: filepath.Join(filepath.Dir(g.root), name), MAC: mac,
 		Network: g.lab.Network, Image: driver.Image{Name: "golden", Root: g.root}}
 	g.t.Cleanup(func() { g.remove(m) })
 	if err := d.Check(g.t.Context(), m); err != nil {

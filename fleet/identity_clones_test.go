@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"testing"
 
 	"goldsmith/firstboot/identity"
@@ -16,7 +17,7 @@ import (
 // newLab makes a VLAN with a DHCP server that knows nothing of the clones.
 func newLab(t *testing.T, name string) *vlan.Lab {
 	t.Helper()
-	lab := vlan.NewLab(name, netip.MustParsePrefix(vlan.DefaultSubnet), t.TempDir())
+	lab := vlan.NewLab(fmt.Sprintf("%s-%d", name, os.Getpid()), netip.MustParsePrefix(vlan.DefaultSubnet), t.TempDir())
 	if err := lab.Check(); err != nil {
 		t.Fatal(err)
 	}
