@@ -155,7 +155,7 @@ func LoadConfig(path string) (Config, error) {
 	var bad []error
 	for name, d := range c.Digests {
 		if !d.Valid() {
-			bad = append(bad, fmt.Errorf("cannot use the digest of %s in %s: it does not begin with sha256: or sha512:", name, path))
+			bad = append(bad, fmt.Errorf("cannot use the digest of %s in %s: want sha256:HEX or sha512:HEX", name, path))
 		}
 	}
 	for from, list := range c.Mirrors {

@@ -59,7 +59,7 @@ func (m *Mount) ioctl(number uintptr, arg unsafe.Pointer) error {
 	if err != nil {
 		return err
 	}
-	defer closeNow(fd)
+	defer func() { _ = closeNow(fd) }() // a directory: there is nothing to lose
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), number, uintptr(arg)); errno != 0 {
 		return errno
 	}

@@ -255,7 +255,7 @@ func (m *Mount) Sync() error {
 	if err != nil {
 		return fmt.Errorf("cannot open mounted root: %w", err)
 	}
-	defer closeNow(fd)
+	defer func() { _ = closeNow(fd) }() // a directory: there is nothing to lose
 	if err := unix.Syncfs(fd); err != nil {
 		return fmt.Errorf("cannot write file system back: %w", err)
 	}

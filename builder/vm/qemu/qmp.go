@@ -27,8 +27,12 @@ func Dial(ctx context.Context, socket string) (*Monitor, error) {
 		return nil, err
 	}
 	var greeting map[string]json.RawMessage
-	if err := m.in.Decode(&greeting); err != nil || greeting["QMP"] == nil {
-		return nil, errors.Join(fmt.Errorf("cannot talk to the machine's monitor: no greeting (%v)", err), m.Close())
+	err = m.in.Decode(&greeting)
+	if err == nil && greeting["QMP"] == nil {
+		err = errors.New("no greeting")
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot talk to the machine's monitor: %w", err), m.Close())
 	}
 	if err := m.Do("qmp_capabilities", nil, nil); err != nil {
 		return nil, errors.Join(err, m.Close())
