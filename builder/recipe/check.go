@@ -39,6 +39,7 @@ func (l Library) checkItems(d *document, r *Recipe, s *shape) {
 		s.packages(g.Packages, p+".packages")
 		s.debconf(g.Debconf, p+".debconf")
 	}
+	l.checkVMItems(d, r, s)
 	s.packages(r.Packages, "packages")
 	s.packages(r.Base.Packages, "base.packages")
 	s.debconf(r.Debconf, "debconf")
@@ -141,7 +142,7 @@ func (l Library) checkStep(d *document, t *Step, s *shape, p string) {
 		n++
 		s.need(o.Tuning || o.Vitastor != nil || o.Lockdown != nil, p+".opennebula")
 	}
-	if n != 1 {
+	if n > 1 || n == 0 && len(t.needsVM()) == 0 {
 		s.at(p, "needs exactly one of run, script, openstack, opennebula")
 		return
 	}
@@ -183,6 +184,7 @@ func (l Library) complete(r *Recipe, file string) Mistakes {
 	case r.Base.Image == "" && r.Base.Suite == "":
 		add("base.suite", "is missing (or base.image, or extends)")
 	}
+	r.checkVM(add)
 	unique := map[string]bool{"packages": len(r.Packages) > 0}
 	for _, g := range r.Layers {
 		if unique[g.Name] {

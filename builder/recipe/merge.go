@@ -21,7 +21,8 @@ func merge(parent, child *Recipe) *Recipe {
 		Packages:    grow(p.Packages, c.Packages),
 		Layers:      replace(p.Layers, c.Layers, func(g Layer) string { return g.Name }),
 		Files:       replace(p.Files, c.Files, func(f File) string { return f.Path }),
-		Boot:        Boot{Target: cmp.Or(c.Boot.Target, p.Boot.Target)},
+		Boot:        Boot{Target: cmp.Or(c.Boot.Target, p.Boot.Target), Timeout: cmp.Or(c.Boot.Timeout, p.Boot.Timeout)},
+		VM:          mergeVM(p.VM, c.VM),
 		Steps:       replace(p.Steps, c.Steps, func(s Step) string { return s.Name }),
 		Services: Services{
 			Enable:  grow(p.Services.Enable, c.Services.Enable),
@@ -94,6 +95,7 @@ func (r *Recipe) setDefaults() {
 			r.Base.Components = []string{"main"}
 		}
 	}
+	r.setVMDefaults()
 	r.Boot.Target = cmp.Or(r.Boot.Target, "multi-user.target")
 	r.Identity.Hostname = cmp.Or(r.Identity.Hostname, identity.HostnameFromMAC)
 	r.Identity.Endpoints = cmp.Or(r.Identity.Endpoints, identity.AllEndpoints)

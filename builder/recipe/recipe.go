@@ -20,6 +20,7 @@ type Recipe struct {
 	Layers      []Layer  `yaml:"layers" json:"layers,omitempty" doc:"further groups of packages; each is cached of its own, in this order"`
 	Files       []File   `yaml:"files" json:"files,omitempty" doc:"files written before the machine boots"`
 	Boot        Boot     `yaml:"boot" json:"boot" doc:"how the machine boots for its steps"`
+	VM          *VM      `yaml:"vm" json:"vm,omitempty" doc:"bake in a virtual machine, of these sizes; a recipe that begins with base.image always does"`
 	Steps       []Step   `yaml:"steps" json:"steps,omitempty" doc:"what is done inside the booted machine, in order"`
 	Services    Services `yaml:"services" json:"services" doc:"systemd units of the image"`
 	Stacks      []string `yaml:"stacks" json:"stacks,omitempty" doc:"what firstboot rewrites on a clone, by the names that 'firstboot list' prints"`
@@ -29,7 +30,7 @@ type Recipe struct {
 	Proof       Proof    `yaml:"proof" json:"proof" doc:"the trial clone that ends a bake"`
 }
 
-// A Base is a system bootstrapped from packages.
+// A Base is a system bootstrapped from packages, or a disk image.
 type Base struct {
 	Distribution string   `yaml:"distribution" json:"distribution,omitempty" enum:"debian" doc:"whose packages"`
 	Suite        string   `yaml:"suite" json:"suite,omitempty" pattern:"^[a-z][a-z0-9-]*$" doc:"release, such as bookworm"`
@@ -37,7 +38,7 @@ type Base struct {
 	Mirror       string   `yaml:"mirror" json:"mirror,omitempty" pattern:"^(https?|file|copy):/.*" doc:"URL of the package archive; default: the distribution's own, and its security updates"`
 	Components   []string `yaml:"components" json:"components,omitempty" doc:"parts of the archive; default main"`
 	Packages     []string `yaml:"packages" json:"packages,omitempty" doc:"packages without which it is not this system"`
-	Image        string   `yaml:"image" json:"image,omitempty" doc:"name of a base image of the catalogue, in place of packages"`
+	Image        string   `yaml:"image" json:"image,omitempty" doc:"disk image to begin with, in place of packages: a golden image of this bench, a base image of the catalogue (goldsmith images list), or the path of a file"`
 }
 
 // A Layer is a group of packages that is installed, and cached, together.
@@ -61,9 +62,12 @@ type File struct {
 // A Boot says how far the machine boots before its steps run.
 type Boot struct {
 	Target string `yaml:"target" json:"target,omitempty" pattern:"^[A-Za-z0-9@_.-]+\\.target$" doc:"systemd target; basic.target leaves all services to the steps; default multi-user.target"`
+	// Timeout is for virtual machines: others boot within a minute or not at all.
+	Timeout identity.Duration `yaml:"timeout" json:"timeout,omitempty" doc:"how long a virtual machine may take until it answers by SSH; default 10m"`
 }
 
-// A Step is one piece of work in the booted machine. Exactly one of Run, Script, OpenStack and OpenNebula says what.
+// A Step is one piece of work in the booted machine. One of Run, Script, OpenStack and OpenNebula says what; a step that
+// makes answers, moves files or reboots may have none of them.
 type Step struct {
 	Name       string            `yaml:"name" json:"name" doc:"shown while it runs"`
 	Run        string            `yaml:"run" json:"run,omitempty" doc:"shell commands, run by sh -eu"`
@@ -71,6 +75,11 @@ type Step struct {
 	OpenStack  *OpenStack        `yaml:"openstack" json:"openstack,omitempty" doc:"configure an all-in-one OpenStack from the distribution's packages"`
 	OpenNebula *OpenNebula       `yaml:"opennebula" json:"opennebula,omitempty" doc:"adjust OpenNebula, whose packages are installed"`
 	Timeout    identity.Duration `yaml:"timeout" json:"timeout,omitempty" doc:"such as 10m; default 15m"`
+	Answers    *Answers          `yaml:"answers" json:"answers,omitempty" doc:"make an installer's answer file before the commands run (vm)"`
+	Upload     []Upload          `yaml:"upload" json:"upload,omitempty" doc:"put files into the machine before the commands run (vm)"`
+	Download   []string          `yaml:"download" json:"download,omitempty" doc:"files of the machine that are kept beside the log, also when the step fails (vm)"`
+	Retries    int               `yaml:"retries" json:"retries,omitempty" doc:"how often the commands are run again when they fail; they must bear it (vm)"`
+	Reboot     bool              `yaml:"reboot" json:"reboot,omitempty" doc:"reboot the machine when the commands are done (vm)"`
 }
 
 // An OpenNebula adjusts the configuration of a front-end or node on which OpenNebula's packages are installed. It edits files and

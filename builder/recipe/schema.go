@@ -25,8 +25,12 @@ func object(t reflect.Type) map[string]any {
 	var required []string
 	for f := range t.Fields() {
 		name := f.Tag.Get("yaml")
+		if !f.IsExported() {
+			continue
+		}
 		properties[name] = property(f.Type, f.Tag)
-		if slices.Contains([]string{"Recipe.name", "Layer.name", "Layer.packages", "File.path", "Step.name", "OpenStack.services"}, t.Name()+"."+name) {
+		if slices.Contains([]string{"Recipe.name", "Layer.name", "Layer.packages", "File.path", "Step.name", "OpenStack.services",
+			"VMDisk.name", "VMDisk.size", "Upload.path", "Answers.kind", "Answers.path"}, t.Name()+"."+name) {
 			required = append(required, name)
 		}
 	}

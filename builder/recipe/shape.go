@@ -148,7 +148,7 @@ func (s *shape) word(n *yaml.Node, tag reflect.StructTag, path string) {
 // field finds the struct field with a YAML key.
 func field(t reflect.Type, key string) (reflect.StructField, bool) {
 	for f := range t.Fields() {
-		if f.Tag.Get("yaml") == key {
+		if f.IsExported() && f.Tag.Get("yaml") == key {
 			return f, true
 		}
 	}
@@ -159,7 +159,9 @@ func field(t reflect.Type, key string) (reflect.StructField, bool) {
 func keys(t reflect.Type) []string {
 	var out []string
 	for f := range t.Fields() {
-		out = append(out, f.Tag.Get("yaml"))
+		if f.IsExported() {
+			out = append(out, f.Tag.Get("yaml"))
+		}
 	}
 	return out
 }
