@@ -22,6 +22,8 @@ type Phase struct {
 	Short string // what it does, for --plan
 	// Inputs makes the phase a layer: what goes into it beside the layers below. Two equal inputs make one layer.
 	Inputs func(*Job) any
+	// Disk says that the phase changes the disks of a virtual machine: its layer is a checkpoint of them.
+	Disk bool
 	// Skip says why the phase is not wanted; "" means it is. It may be nil.
 	Skip func(*Job) string
 	Run  func(context.Context, *Job) error
@@ -31,7 +33,7 @@ type Phase struct {
 
 // Build walks the phases. On any error nothing is left running or mounted, the image keeps the state that it had before,
 // and the next Build continues.
-func Build(ctx context.Context, j *Job) error {
+func Build(ctx context.Context, j *Job) (err error) {
 	l, err := j.Home.lock("image-" + j.Name)
 	if errors.Is(err, errBusy) {
 		return report.Faultf(report.Usage, "cannot bake %s: %w", j.Name, err).
@@ -44,6 +46,7 @@ func Build(ctx context.Context, j *Job) error {
 	if err := errors.Join(machine.RemoveGroups(), j.sweep(ctx)); err != nil {
 		return fmt.Errorf("cannot remove what an earlier bake left: %w", err)
 	}
+	defer func() { err = errors.Join(err, j.endMachine()) }()
 	for _, p := range j.Phases() {
 		if err := j.walk(ctx, p); err != nil {
 			return err
@@ -70,9 +73,12 @@ func (j *Job) walk(ctx context.Context, p Phase) error {
 	}
 	defer log.Close()
 	cached := false
-	if p.Inputs != nil {
+	switch {
+	case p.Disk:
+		cached, err = j.makeCheckpoint(ctx, p)
+	case p.Inputs != nil:
 		cached, err = j.makeLayer(ctx, p)
-	} else {
+	default:
 		err = p.Run(ctx, j)
 	}
 	took := time.Since(start)
@@ -109,16 +115,21 @@ func (j *Job) failed(ctx context.Context, p Phase, err error, took time.Duration
 		WithHint("the same command continues with this phase")
 }
 
-// stops says whether the user wanted no more than p. "packages" names all groups.
+// stops says whether the user wanted no more than p. "packages" names all its groups, "step" all steps.
 func (j *Job) stops(p Phase) bool {
 	if j.Until == "" || j.Until == p.Name {
 		return j.Until != ""
 	}
-	if group, ok := strings.CutPrefix(p.Name, j.Until+":"); ok {
-		groups := j.Recipe.Groups()
-		return group == groups[len(groups)-1].Name
+	if !strings.HasPrefix(p.Name, j.Until+":") {
+		return false
 	}
-	return false
+	last := ""
+	for _, q := range j.Phases() {
+		if strings.HasPrefix(q.Name, j.Until+":") {
+			last = q.Name
+		}
+	}
+	return p.Name == last
 }
 
 // makeLayer finds the layer of a phase or makes it.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"goldsmith/builder/disk"
+	"goldsmith/builder/vm"
 	"goldsmith/firstboot/report"
 )
 
@@ -32,9 +33,8 @@ func (j *Job) Check() error {
 		errs = append(errs, report.Faultf(report.Usage, "cannot bake: mounting layers and booting machines needs root").WithHint("sudo goldsmith bake ..."))
 	}
 	errs = append(errs, missingTools(), j.checkFirstboot(), CheckName(j.Name), j.checkUntil())
-	if j.Recipe.Base.Image != "" {
-		errs = append(errs, report.Faultf(report.Usage, "cannot bake from image %s: a bake starts from packages", j.Recipe.Base.Image).
-			WithHint("goldsmith adopt makes a golden image of a disk that exists"))
+	if j.Recipe.UsesVM() {
+		errs = append(errs, vm.Check(), j.checkBase(), j.checkUploads(), j.checkAnswers())
 	}
 	return errors.Join(errs...)
 }
@@ -99,9 +99,10 @@ func (j *Job) checkUse() error {
 
 // room is what this bake still needs before its image; disk.Make checks the room of that itself, when it knows it.
 func (j *Job) room() int64 {
-	need, layers := int64(0), j.layers
+	defer j.mark()()
+	need := int64(0)
 	for _, p := range j.Phases() {
-		if p.Inputs == nil || p.Name == "firstboot" || p.Name == "seal" {
+		if p.Inputs == nil || p.Disk || p.Name == "firstboot" || p.Name == "seal" { // disks grow by what steps do, which nobody knows
 			continue
 		}
 		key := j.key(p.Name, p.Inputs(j))
@@ -110,7 +111,6 @@ func (j *Job) room() int64 {
 		}
 		j.layers = append(j.layers, key)
 	}
-	j.layers = layers
 	return need
 }
 

@@ -40,16 +40,16 @@ func fileDigest(name string) string {
 // imprint says who the image is. The time is added when it is written: it must not make a layer new.
 func (j *Job) imprint() identity.Imprint {
 	return identity.Imprint{
-		Format: identity.ImprintFormat, Image: j.Name, Recipe: j.Recipe.Digest(), Baked: identity.Marker(),
+		Format: identity.ImprintFormat, Image: j.Name, Recipe: j.Recipe.Digest(), Baked: j.baked(),
 		Stacks: append([]string{}, j.Recipe.Stacks...), Policy: j.Recipe.Policy(),
 	}
 }
 
 // putFirstboot puts the second trade into the tree.
-func putFirstboot(_ context.Context, j *Job) error {
+func putFirstboot(ctx context.Context, j *Job) error {
 	i := implant.Implant{Binary: j.Firstboot, Units: j.Units, Imprint: j.imprint()}
 	i.Imprint.Made = time.Now().UTC().Truncate(time.Second)
-	return j.inTree(func(root *tree.FS) error {
+	return j.inTree(ctx, func(root *tree.FS) error {
 		_, err := i.Put(root)
 		return err
 	})

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 
+	"goldsmith/builder/checkpoint"
 	"goldsmith/builder/layer"
 	"goldsmith/firstboot/report"
 )
@@ -24,8 +25,8 @@ var homeDirs = []struct {
 	name string
 	mode fs.FileMode
 }{
-	{"", 0o755}, {"cache", 0o700}, {"cache/layers", 0o700}, {"cache/trees", 0o700}, {"cache/debs", 0o755}, {"cache/debs/base", 0o755},
-	{"images", 0o711}, {"locks", 0o700}, {"logs", 0o700},
+	{"", 0o755}, {"cache", 0o700}, {"cache/layers", 0o700}, {"cache/trees", 0o700}, {"cache/checkpoints", 0o700}, {"cache/debs", 0o755}, {"cache/debs/base", 0o755},
+	{"images", 0o711}, {"locks", 0o700}, {"run", 0o700}, {"logs", 0o700},
 }
 
 // OpenHome makes the folder where it does not exist, or says why it cannot serve.
@@ -50,6 +51,11 @@ func OpenHome(dir string) (Home, error) {
 // Layers is the store of the trees between phases.
 func (h Home) Layers() layer.Store { return layer.Store{Dir: filepath.Join(h.Dir, "cache", "layers")} }
 
+// Checkpoints is the store of disks between the steps of bakes in virtual machines.
+func (h Home) Checkpoints() checkpoint.Store {
+	return checkpoint.Store{Dir: filepath.Join(h.Dir, "cache", "checkpoints")}
+}
+
 // Debs is the folder of downloaded packages; base has those of the bootstrap.
 func (h Home) Debs() string     { return filepath.Join(h.Dir, "cache", "debs") }
 func (h Home) baseDebs() string { return filepath.Join(h.Debs(), "base") }
@@ -62,7 +68,15 @@ func (h Home) staging(name string) string { return filepath.Join(h.Dir, "images"
 
 // Log is the file that gets the output of a phase's programs.
 func (h Home) Log(image, phase string) string {
-	return filepath.Join(h.Dir, "logs", image, strings.ReplaceAll(phase, ":", "-")+".log")
+	return filepath.Join(h.Dir, "logs", image, strings.Map(plain, phase)+".log")
+}
+
+// plain keeps what is plain in a file's name.
+func plain(r rune) rune {
+	if r < 0x80 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_') {
+		return r
+	}
+	return '-'
 }
 
 // The files of an image's folder.
@@ -88,7 +102,7 @@ func CheckName(name string) error {
 func (h Home) Clean(end func(dir string) error) ([]string, error) {
 	var removed []string
 	var errs []error
-	for _, pattern := range []string{"cache/layers/*.new", "cache/trees/*.new", "images/.*.new", "images/.*.old"} {
+	for _, pattern := range []string{"cache/layers/*.new", "cache/trees/*.new", "cache/checkpoints/*.draft", "images/.*.new", "images/.*.old"} {
 		found, err := filepath.Glob(filepath.Join(h.Dir, pattern))
 		errs = append(errs, err)
 		for _, dir := range found {
@@ -121,6 +135,9 @@ func (h Home) removeUnlocked(dir string, end func(string) error) (bool, error) {
 	switch {
 	case filepath.Dir(dir) == h.trees():
 		name = "tree-" + strings.TrimSuffix(base, ".new")
+	case strings.HasSuffix(base, ".draft"):
+		image, _, _ := strings.Cut(base, "@")
+		name = "image-" + image
 	case strings.HasPrefix(base, "."):
 		name = "image-" + strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(base, "."), ".new"), ".old")
 	}
@@ -138,7 +155,7 @@ func (h Home) removeUnlocked(dir string, end func(string) error) (bool, error) {
 	return true, layer.RemoveTree(dir)
 }
 
-// CleanCache removes all layers and downloaded packages that no running bake uses, and the unpacked trees but those used.
+// CleanCache removes all layers, checkpoints and downloaded packages that no running bake uses, and the unpacked trees but those used.
 func (h Home) CleanCache(used []string) ([]string, error) {
 	removed, err := h.cleanTrees(used)
 	if err != nil {
@@ -163,6 +180,10 @@ func (h Home) CleanCache(used []string) ([]string, error) {
 		}
 		removed = append(removed, h.Layers().Tree(n.Key))
 	}
+	more, err := h.cleanCheckpoints()
+	if removed = append(removed, more...); err != nil {
+		return removed, err
+	}
 	debs, err := filepath.Glob(filepath.Join(h.Debs(), "*.deb"))
 	base, _ := filepath.Glob(filepath.Join(h.baseDebs(), "*.deb"))
 	for _, d := range append(debs, base...) {
@@ -171,4 +192,25 @@ func (h Home) CleanCache(used []string) ([]string, error) {
 		}
 	}
 	return removed, err
+}
+
+// cleanCheckpoints removes all checkpoints unless an image is being baked: its machine may stand on any of them.
+func (h Home) cleanCheckpoints() ([]string, error) {
+	busy, err := filepath.Glob(filepath.Join(h.Dir, "locks", "image-*.lock"))
+	if err != nil || len(busy) > 0 {
+		return nil, err
+	}
+	store := h.Checkpoints()
+	notes, err := store.List()
+	if err != nil {
+		return nil, err
+	}
+	var removed []string
+	for _, n := range notes {
+		if err := store.Remove(n.Key); err != nil {
+			return removed, err
+		}
+		removed = append(removed, filepath.Dir(store.Disk(n.Key, 0)))
+	}
+	return removed, nil
 }

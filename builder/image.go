@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,33 +38,39 @@ func makeImage(ctx context.Context, j *Job) error {
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return fmt.Errorf("cannot make folder of image: %w", err)
 	}
-	made, err := j.makeDisk(ctx, dir)
+	make := j.makeFromLayers
+	if len(j.disks) > 0 {
+		make = j.makeFromDisks
+	}
+	m, err := make(ctx, dir)
 	if err != nil {
 		return errors.Join(err, layer.RemoveTree(dir))
 	}
-	j.wait("golden tree", 0, 0)
-	if err := j.makeRoot(ctx, dir); err != nil {
-		return errors.Join(err, layer.RemoveTree(dir))
-	}
-	j.manifest = &Manifest{Format: manifestFormat, Name: j.Name, Key: j.imageKey(), Disk: made}
+	m.Format, m.Name, m.Key = manifestFormat, j.Name, j.imageKey()
+	j.manifest = m
 	return writeJSON(filepath.Join(dir, ManifestFile), j.manifest)
+}
+
+// makeFromLayers makes disk and tree of a bake without a virtual machine.
+func (j *Job) makeFromLayers(ctx context.Context, dir string) (*Manifest, error) {
+	made, err := j.makeDisk(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	j.wait("golden tree", 0, 0)
+	return &Manifest{Disk: made}, j.makeRoot(ctx, dir)
 }
 
 // makeDisk makes the qcow2 of a view of all layers, which costs no second copy of them.
 func (j *Job) makeDisk(ctx context.Context, dir string) (made disk.Made, err error) {
-	view := filepath.Join(dir, "view")
-	if err := os.Mkdir(view, 0o700); err != nil {
-		return made, err
-	}
-	unmount, err := j.Home.Layers().View(j.layers, view)
-	if err != nil {
-		return made, err
-	}
-	defer func() { err = errors.Join(err, unmount(), os.Remove(view)) }()
-	return disk.Make(ctx, disk.MakeOptions{
-		Tree: view, Out: filepath.Join(dir, ImageFile), Size: int64(j.Recipe.Disk.Size), NoBoot: !bootable(view),
-		Progress: func(p disk.Progress) { j.wait(p.Phase, p.Done, p.Total) },
+	err = j.viewLayers(dir, func(view string) error {
+		made, err = disk.Make(ctx, disk.MakeOptions{
+			Tree: view, Out: filepath.Join(dir, ImageFile), Size: int64(j.Recipe.Disk.Size), NoBoot: !bootable(view),
+			Progress: func(p disk.Progress) { j.wait(p.Phase, p.Done, p.Total) },
+		})
+		return err
 	})
+	return made, err
 }
 
 // bootable says whether the tree has a kernel. One without is for systemd-nspawn only.
@@ -84,11 +91,11 @@ func (j *Job) makeRoot(ctx context.Context, dir string) error {
 func writeManifest(_ context.Context, j *Job) error {
 	r, m := j.Recipe, j.manifest
 	m.Description, m.Recipe, m.Goldsmith, m.Stacks = r.Description, r.Digest(), j.Version, r.Stacks
-	m.Made, m.Accelerator, m.Phases = time.Now().UTC().Truncate(time.Second), "none", j.record
+	m.Made, m.Accelerator, m.Phases = time.Now().UTC().Truncate(time.Second), cmp.Or(j.accel, "none"), j.record
 	if m.Disk.Path != "" {
 		m.Disk.Path = ImageFile // beside the manifest, wherever that is carried
 	}
-	if n, ok := j.Home.Layers().Find(j.layers[len(j.layers)-1]); ok && n.Extra != nil {
+	if n := j.lastNote(); n.Extra != nil {
 		if err := json.Unmarshal(n.Extra, &m.Sealed); err != nil {
 			return fmt.Errorf("cannot read what was sealed: %w", err)
 		}
@@ -114,17 +121,16 @@ func isDone(j *Job) string {
 
 // findDone looks whether the published image is made of just what this bake would make it of, and proven if that is wanted.
 func (j *Job) findDone() {
-	layers := j.layers
-	defer func() { j.layers = layers }()
+	defer j.mark()()
 	for _, p := range j.Phases() {
 		if p.Inputs == nil {
 			continue
 		}
 		key := j.key(p.Name, p.Inputs(j))
-		if _, ok := j.Home.Layers().Find(key); !ok {
+		if _, ok := j.find(p, key); !ok {
 			return
 		}
-		j.layers = append(j.layers, key)
+		j.pass(p, key)
 	}
 	m, err := j.Home.ReadManifest(j.Name)
 	if err != nil { // none, or one that we do not know: it is made anew

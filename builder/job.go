@@ -11,9 +11,12 @@ import (
 	"path/filepath"
 	"time"
 
+	"goldsmith/builder/checkpoint"
 	"goldsmith/builder/disk"
+	"goldsmith/builder/layer"
 	"goldsmith/builder/machine"
 	"goldsmith/builder/recipe"
+	"goldsmith/builder/vm"
 	"goldsmith/firstboot/report"
 )
 
@@ -30,13 +33,21 @@ type Job struct {
 	// Units are the stacks' systemd units that wait until a clone is itself.
 	Units  []string
 	Prover Prover
-	InUse  func() ([]string, error) // clones that stand on the image of this name now; may be nil
-	Tell   func(Event)              // may be nil
+	// Catalogue brings base images; it may be nil where the recipe needs none.
+	Catalogue Catalogue
+	InUse     func() ([]string, error) // clones that stand on the image of this name now; may be nil
+	Tell      func(Event)              // may be nil
 
 	phase    string   // that runs now
 	layers   []string // keys of the layers so far
-	root     string   // the tree, while a layer is made
-	extra    any      // what the phase notes in its layer
+	disks    []string // keys of the checkpoints so far, of a bake in a virtual machine
+	base     BaseImage
+	machine  *vm.Machine       // that runs
+	writing  *checkpoint.Draft // that it, or the phase, writes
+	drafts   int               // how many there were
+	accel    string            // of the machine, once it has run
+	root     string            // the tree, while a layer is made
+	extra    any               // what the phase notes in its layer
 	record   []PhaseTime
 	manifest *Manifest
 	done     bool   // the image is there, made from the same inputs
@@ -89,11 +100,22 @@ type Manifest struct {
 	Made        time.Time   `json:"made"`
 	Stacks      []string    `json:"stacks"`
 	Disk        disk.Made   `json:"disk"`
-	Accelerator string      `json:"accelerator"` // that the bake used: none, since it boots no virtual machine
+	Disks       []DiskFile  `json:"disks,omitempty"`   // beside the root disk
+	Machine     *recipe.VM  `json:"machine,omitempty"` // that it was baked in; clones do well with as much
+	Accelerator string      `json:"accelerator"`       // that the bake used: kvm, tcg, or none where it booted no virtual machine
 	Sealed      []SealLine  `json:"sealed"`
 	Packages    []Package   `json:"packages"`
 	Phases      []PhaseTime `json:"phases"`
 	Proof       ProofResult `json:"proof"`
+}
+
+// A DiskFile is a further disk of the image, beside the manifest.
+type DiskFile struct {
+	Name        string `json:"name"`
+	Path        string `json:"path"`
+	VirtualSize int64  `json:"virtual_size"` // bytes
+	FileSize    int64  `json:"file_size"`    // bytes
+	SHA256      string `json:"sha256"`       // of the file
 }
 
 // A SealLine is one sealing operation that found something.
@@ -122,7 +144,8 @@ func (j *Job) key(phase string, inputs any) string {
 		Layers []string
 		Phase  string
 		Inputs any
-	}{j.layers, phase, inputs})
+		Disks  []string `json:",omitempty"`
+	}{j.layers, phase, inputs, j.disks})
 	if err != nil {
 		panic("inputs of a phase do not marshal: " + err.Error()) // impossible: plain types
 	}
@@ -142,4 +165,28 @@ func (j *Job) openLog(phase string) (io.Closer, error) {
 	}
 	j.log = f
 	return f, nil
+}
+
+// find returns the note of what a phase makes, when it is there.
+func (j *Job) find(p Phase, key string) (layer.Note, bool) {
+	if p.Disk {
+		n, ok := j.Home.Checkpoints().Find(key)
+		return n.Note, ok
+	}
+	return j.Home.Layers().Find(key)
+}
+
+// pass goes on from what a phase makes.
+func (j *Job) pass(p Phase, key string) {
+	if p.Disk {
+		j.disks = append(j.disks, key)
+	} else {
+		j.layers = append(j.layers, key)
+	}
+}
+
+// mark returns what brings the job back to where it is.
+func (j *Job) mark() func() {
+	layers, disks := j.layers, j.disks
+	return func() { j.layers, j.disks = layers, disks }
 }

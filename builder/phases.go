@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -20,22 +21,33 @@ import (
 
 // Phases lists the phases of this job in their order.
 func (j *Job) Phases() []Phase {
-	list := []Phase{
-		{Name: "check", Short: "is everything here that a bake needs", Run: check},
-		{Name: "base", Short: "bootstrap the system from packages", Inputs: baseInputs, Run: bootstrap, Trim: keepBaseDebs},
-	}
-	for _, g := range j.Recipe.Groups() {
-		list = append(list, packages(g))
+	list := []Phase{{Name: "check", Short: "is everything here that a bake needs", Run: check}}
+	onDisk := j.Recipe.UsesVM()
+	if onDisk {
+		list = append(list, j.virtualPhases()...)
+	} else {
+		list = append(append(list, j.treePhases()...),
+			Phase{Name: "configure", Short: "write files, boot under the marker identity, run the steps", Inputs: configureInputs, Run: configure})
 	}
 	return append(list,
-		Phase{Name: "configure", Short: "write files, boot under the marker identity, run the steps", Inputs: configureInputs, Run: configure},
-		Phase{Name: "firstboot", Short: "put in the imprint, firstboot and its units", Inputs: firstbootInputs, Run: putFirstboot},
-		Phase{Name: "seal", Short: "forget what must not be cloned", Inputs: sealInputs, Run: sealTree},
+		Phase{Name: "firstboot", Short: "put in the imprint, firstboot and its units", Disk: onDisk, Inputs: firstbootInputs, Run: putFirstboot},
+		Phase{Name: "seal", Short: "forget what must not be cloned", Disk: onDisk, Inputs: sealInputs, Run: sealTree},
 		Phase{Name: "image", Short: "make the disk image and the golden tree", Skip: isDone, Run: makeImage},
 		Phase{Name: "manifest", Short: "write down what is inside", Skip: isDone, Run: writeManifest},
 		Phase{Name: "proof", Short: "boot a clone as somebody else and look whether it became itself", Skip: noProof, Run: prove},
 		Phase{Name: "publish", Short: "give the image its name", Skip: isDone, Run: publish},
 	)
+}
+
+// treePhases make the system of packages.
+func (j *Job) treePhases() []Phase {
+	list := []Phase{
+		{Name: "base", Short: "bootstrap the system from packages", Inputs: baseInputs, Run: bootstrap, Trim: keepBaseDebs},
+	}
+	for _, g := range j.Recipe.Groups() {
+		list = append(list, packages(g))
+	}
+	return list
 }
 
 // note is what a layer remembers of its making.
@@ -60,13 +72,16 @@ func bootstrap(ctx context.Context, j *Job) error {
 	if err != nil {
 		return err
 	}
-	return j.inTree(func(root *tree.FS) error { return install.PutIdentity(root, identity.Marker()) })
+	return j.inTree(ctx, func(root *tree.FS) error { return install.PutIdentity(root, identity.Marker()) })
 }
 
 func keepBaseDebs(j *Job, upper string) error { return base.Keep(upper, j.Home.baseDebs()) }
 
-// inTree opens the tree of the phase for do.
-func (j *Job) inTree(do func(*tree.FS) error) error {
+// inTree opens the tree of the phase, or the disk, for do.
+func (j *Job) inTree(ctx context.Context, do func(*tree.FS) error) error {
+	if j.root == "" {
+		return j.inDisk(ctx, do)
+	}
 	root, err := tree.Open(j.root)
 	if err != nil {
 		return err
@@ -120,7 +135,7 @@ func sealTree(ctx context.Context, j *Job) error {
 		return err
 	}
 	var done []SealLine
-	err = j.inTree(func(root *tree.FS) error {
+	err = j.inTree(ctx, func(root *tree.FS) error {
 		for i, op := range ops {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -142,7 +157,8 @@ func sealTree(ctx context.Context, j *Job) error {
 
 // sweep removes what an interrupted bake of this image has left, but an image that only lacks its proof.
 func (j *Job) sweep(ctx context.Context) error {
-	dirs, err := filepath.Glob(filepath.Join(j.Home.Layers().Dir, ".apt-*"))
+	err := errors.Join(layer.RemoveTree(j.runDir()), j.Home.Checkpoints().Sweep(j.Name+"@"), removeFile(j.Home.Log(j.Name, "console")))
+	dirs, globbed := filepath.Glob(filepath.Join(j.Home.Layers().Dir, ".apt-*"))
 	for _, d := range dirs {
 		if l, busy := j.Home.lock("debs"); busy == nil {
 			err = errors.Join(err, os.RemoveAll(d))
@@ -152,5 +168,12 @@ func (j *Job) sweep(ctx context.Context) error {
 	if j.Prover != nil {
 		err = errors.Join(err, j.Prover.Forget(ctx, j.Home.staging(j.Name)))
 	}
-	return errors.Join(err, layer.RemoveTree(filepath.Join(j.Home.staging(j.Name), RootDir+".part")))
+	return errors.Join(err, globbed, layer.RemoveTree(filepath.Join(j.Home.staging(j.Name), RootDir+".part")))
+}
+
+func removeFile(name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }

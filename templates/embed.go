@@ -11,6 +11,11 @@ import (
 //go:embed units
 var units embed.FS
 
+// FS has what recipes name as templates: scripts of steps, and files.
+//
+//go:embed packstack
+var FS embed.FS
+
 // A File is one file that a golden image gets.
 type File struct {
 	Path string // absolute

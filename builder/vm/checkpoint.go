@@ -67,3 +67,11 @@ func (m *Machine) freeze(ctx context.Context) func() error {
 	}
 	return func() error { return errors.Join(ga.Do("guest-fsfreeze-thaw", nil, nil), ga.Close()) }
 }
+
+// Lock takes our key out of the machine for good: the connection that stands is the last one.
+func (m *Machine) Lock(ctx context.Context) error {
+	if err := m.session(ctx, dropKey+"; sync", nil, io.Discard); err != nil {
+		return fmt.Errorf("cannot take the key out of the machine: %w", err)
+	}
+	return nil
+}

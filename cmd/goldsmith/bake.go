@@ -17,6 +17,7 @@ import (
 	"goldsmith/firstboot/report"
 	"goldsmith/firstboot/rewriters"
 	"goldsmith/recipes"
+	"goldsmith/templates"
 )
 
 func bakeCommand() *cli.Command {
@@ -51,7 +52,7 @@ func library() recipe.Library {
 			stacks = append(stacks, r.Name)
 		}
 	}
-	return recipe.Library{Recipes: recipes.FS, Templates: recipes.FS, Stacks: stacks, SealOps: seal.Names(seal.All()), Steps: install.Lacks}
+	return recipe.Library{Recipes: recipes.FS, Templates: templates.FS, Stacks: stacks, SealOps: seal.Names(seal.All()), Steps: install.Lacks}
 }
 
 func bake(c *cli.Context) error {
@@ -108,6 +109,9 @@ func newJob(c *cli.Context, r *recipe.Recipe) (*builder.Job, error) {
 	}
 	if n := c.String("name"); n != "" {
 		j.Name = n
+	}
+	if j.Catalogue, err = newCatalogue(dir, c.App.ErrWriter); err != nil {
+		return nil, err
 	}
 	j.InUse = func() ([]string, error) { return inUse(dir, j.Name) }
 	if j.Firstboot == "" {
