@@ -3,7 +3,7 @@ package seal
 // All is the catalogue, in the order in which operations run. What others may write into (logs, tmp) comes last.
 func All() []Operation {
 	return []Operation{
-		machineID, machineInfo, sshHostKeys, randomSeed, credentialSecret,
+		machineID, presets, machineInfo, sshHostKeys, randomSeed, credentialSecret,
 		dhcpLeases, networkManager, udevNames, cloudInit,
 		iscsiInitiator, nvmeHost, hostID, lvmDevices, libvirtHost, multipath,
 		resolver, timeKeeping, installer, packageIDs, crashData, mail,
