@@ -13,7 +13,7 @@ ssh-keyscan 127.0.0.1 >>/root/.ssh/known_hosts 2>/dev/null
 # The setup log has another name with every run; it is wanted most when the run fails.
 keep_log() {
 	log=$(find /var/tmp/packstack -name openstack-setup.log -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1)
-	ln -sfn "${log#* }" /var/tmp/packstack-setup.log
+	[ -z "$log" ] || ln -sfn "${log#* }" /var/tmp/packstack-setup.log
 }
 trap keep_log EXIT
 packstack --answer-file=/root/packstack-answers.txt
