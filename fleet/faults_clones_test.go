@@ -77,7 +77,7 @@ func TestABridgeThatIsGoneIsReportedAndRemoved(t *testing.T) {
 	if err := b.Remove(t.Context(), "nobridge", time.Second); err != nil {
 		t.Fatal(err)
 	}
-	nothingLeft(t, b, s.ID, "gold-nobridge")
+	nothingLeft(t, b, s.ID, space("nobridge"))
 }
 
 func TestAFullDiskKeepsNobodyFromRemoving(t *testing.T) {
@@ -111,5 +111,5 @@ func TestAFullDiskKeepsNobodyFromRemoving(t *testing.T) {
 	if err := b.Remove(t.Context(), "full", time.Second); err != nil {
 		t.Fatal(err)
 	}
-	nothingLeft(t, b, s.ID, "gold-full", "gold-second")
+	nothingLeft(t, b, s.ID, space("full"), space("second"))
 }

@@ -65,8 +65,20 @@ func order(t *testing.T, b fleet.Bench, name string, count int) fleet.Order {
 	return fleet.Order{Name: name, Image: im, Count: count, Driver: driver.Nspawn{}, Lab: lab(name)}
 }
 
+// run tells this run of the tests from others on the host, also from one that was killed and has left something. The
+// process that is spawned as a victim belongs to the run of its parent.
+func run() string {
+	if s := os.Getenv("GOLDSMITH_SPAWN_RUN"); s != "" {
+		return s
+	}
+	return fmt.Sprint(os.Getpid())
+}
+
+// space is the namespace of a lab in this run.
+func space(name string) string { return "gold-" + name + "-" + run() }
+
 func lab(name string) *vlan.Lab {
-	return vlan.NewLab(name, netip.MustParsePrefix(vlan.DefaultSubnet), "")
+	return vlan.NewLab(name+"-"+run(), netip.MustParsePrefix(vlan.DefaultSubnet), "")
 }
 
 func spawn(t *testing.T, b fleet.Bench, o fleet.Order) *fleet.State {
@@ -121,7 +133,7 @@ func TestThreeClonesBecomeThemselvesAndAreRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	nothingLeft(t, b, s.ID, "gold-three")
+	nothingLeft(t, b, s.ID, space("three"))
 }
 
 func fleetOf(b fleet.Bench, name string) (*fleet.State, error) {
@@ -214,7 +226,7 @@ func TestASpawnThatFailsHalfWayLeavesNothing(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "half-3: no more room") {
 		t.Errorf("got %v", err)
 	}
-	nothingLeft(t, b, "gold-half")
+	nothingLeft(t, b, space("half"))
 }
 
 // failing is a driver whose machines can be created only so often, as on a disk that fills up.
@@ -261,7 +273,7 @@ func TestSIGKILLDuringSpawnLeaksNothing(t *testing.T) {
 func killSpawn(t *testing.T, b fleet.Bench, d time.Duration) (time.Duration, string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestSpawnHelper$")
-	cmd.Env = append(os.Environ(), "GOLDSMITH_SPAWN_HOME="+b.Home)
+	cmd.Env = append(os.Environ(), "GOLDSMITH_SPAWN_HOME="+b.Home, "GOLDSMITH_SPAWN_RUN="+run())
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	began := time.Now()
@@ -282,7 +294,7 @@ func killSpawn(t *testing.T, b fleet.Bench, d time.Duration) (time.Duration, str
 	if err := b.Remove(t.Context(), "victim", 0); err != nil {
 		t.Fatalf("remove after %s (%s): %v", lived, kind, err)
 	}
-	nothingLeft(t, b, "gold-victim")
+	nothingLeft(t, b, space("victim"))
 	if t.Failed() {
 		t.Fatalf("killed after %s, having left %s", lived, kind)
 	}
@@ -306,7 +318,7 @@ func leftBy(b fleet.Bench) string {
 func TestClonesOutliveTheirGoldsmith(t *testing.T) {
 	b := bench(t)
 	cmd := exec.Command(os.Args[0], "-test.run=^TestSpawnHelper$")
-	cmd.Env = append(os.Environ(), "GOLDSMITH_SPAWN_HOME="+b.Home)
+	cmd.Env = append(os.Environ(), "GOLDSMITH_SPAWN_HOME="+b.Home, "GOLDSMITH_SPAWN_RUN="+run())
 	cmd.Stderr = io.Discard
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ func scale(t *testing.T, b fleet.Bench, count int) point {
 	if err := b.Remove(t.Context(), name, 0); err != nil {
 		t.Fatal(err)
 	}
-	nothingLeft(t, b, s.ID, "gold-"+name)
+	nothingLeft(t, b, s.ID, space(name))
 	return point{count, took, float64(memory) / float64(count) / (1 << 20)}
 }
 

@@ -27,7 +27,7 @@ const hosts = 60
 func wire(t *testing.T) (vlan.Network, netip.Prefix, map[string]string) {
 	t.Helper()
 	subnet := netip.MustParsePrefix("10.88.8.0/22")
-	lab := vlan.NewLab("test-discover", subnet, t.TempDir())
+	lab := vlan.NewLab(fmt.Sprint("test-discover-", os.Getpid()), subnet, t.TempDir())
 	t.Cleanup(func() {
 		if err := lab.Down(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)

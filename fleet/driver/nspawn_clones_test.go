@@ -4,7 +4,9 @@ package driver_test
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -15,7 +17,7 @@ import (
 
 func TestNspawnKeepsTheContract(t *testing.T) {
 	tree := drivertest.SmallTree(t)
-	lab := vlan.NewLab("suite-nspawn", netip.MustParsePrefix(vlan.DefaultSubnet), t.TempDir())
+	lab := vlan.NewLab(fmt.Sprint("suite-nspawn-", os.Getpid()), netip.MustParsePrefix(vlan.DefaultSubnet), t.TempDir())
 	if err := lab.Check(); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ package driver_test
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"testing"
@@ -18,7 +19,7 @@ import (
 // TestVMQemuKeepsTheContract boots the baked debian-minimal image. Without KVM a boot takes about a minute.
 func TestVMQemuKeepsTheContract(t *testing.T) {
 	im := minimalImage(t)
-	lab := vlan.NewLab("suite-qemu", netip.MustParsePrefix(vlan.DefaultSubnet), t.TempDir())
+	lab := vlan.NewLab(fmt.Sprint("suite-qemu-", os.Getpid()), netip.MustParsePrefix(vlan.DefaultSubnet), t.TempDir())
 	if err := lab.Check(); err != nil {
 		t.Fatal(err)
 	}
