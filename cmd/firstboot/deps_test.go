@@ -87,7 +87,7 @@ func under(p, prefix string) bool { return p == prefix || strings.HasPrefix(p, p
 func TestSize(t *testing.T) {
 	const limit = 9_000_000
 	bin := filepath.Join(t.TempDir(), "firstboot")
-	cmd := exec.Command("go", "build", "-tags", "urfave_cli_no_docs,urfave_cli_no_suggest", "-trimpath", "-gcflags=all=-l",
+	cmd := exec.Command("go", "build", "-tags", "urfave_cli_no_docs,urfave_cli_no_suggest,purego", "-trimpath", "-gcflags=all=-l",
 		"-ldflags", "-s -w -buildid= -funcalign=1", "-o", bin, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

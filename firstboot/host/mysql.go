@@ -16,6 +16,9 @@ import (
 // queryTimeout bounds one question to the local database server.
 const queryTimeout = 60 * time.Second
 
+// errNoSuchTable is ER_NO_SUCH_TABLE of MariaDB's list of errors.
+const errNoSuchTable = 1146
+
 // sockets are where Debian's and RHEL's MariaDB listen.
 var sockets = []string{"/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/var/run/mysqld/mysqld.sock"}
 
@@ -161,6 +164,9 @@ func (h *Host) query(ctx context.Context, q string, args ...any) ([]Row, error) 
 	ctx, cancel := dbContext(ctx)
 	defer cancel()
 	rows, err := db.QueryContext(ctx, q, args...)
+	if me := (*mysql.MySQLError)(nil); errors.As(err, &me) && me.Number == errNoSuchTable {
+		return nil, fmt.Errorf("cannot query the database: %w: %w", ErrNoTable, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot query the database: %w", err)
 	}

@@ -14,6 +14,9 @@ import (
 // never decides that this is fine: a stack that is in the imprint needs its database.
 var ErrNoDatabase = errors.New("no database server answers")
 
+// ErrNoTable is returned, wrapped, when rows are asked of a table that the server does not have.
+var ErrNoTable = errors.New("no such table")
+
 // ErrNoOVS is the same for Open vSwitch.
 var ErrNoOVS = errors.New("no Open vSwitch database")
 

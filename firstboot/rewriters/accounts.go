@@ -158,7 +158,7 @@ func (s *Scene) placesDisagree(a *account) string {
 	for _, c := range a.places {
 		switch {
 		case c.copied || c.password == a.want:
-		case c.host != "" && !s.ours(c.host, true) && c.host != s.To.Address.String() && c.host != s.To.Address6.String():
+		case c.host != "" && !s.here(c.host):
 			return c.path + " uses it on another machine, " + c.host
 		case c.password == "" || c.uneven:
 			return c.path + " " + c.key + " has none, or several"

@@ -16,9 +16,9 @@ func All() []Rewriter {
 		// every machine, with its address
 		accounts(), hostsFile(), debconfAnswers(), packstackAnswers(),
 		// what stacks stand on
-		mariaDB(), rabbitMQ(), memcacheD(), apacheVHosts(),
+		mariaDB(), rabbitMQ(), redis(), memcacheD(), apacheVHosts(),
 		// stacks
-		keystone(), glance(), placement(), horizon(), openrc(), openNebula(), vitastor(),
+		keystone(), glance(), placement(), nova(), neutron(), cinder(), heat(), telemetry(), swift(), horizon(), openrc(), openNebula(), vitastor(),
 	}
 }
 

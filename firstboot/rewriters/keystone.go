@@ -19,7 +19,7 @@ import (
 func keystone() Rewriter {
 	return Rewriter{
 		Name: "keystone", Short: "endpoint rows, fernet and credential keys, keystone's configuration", Phase: Stack,
-		Units: []string{"keystone.service", "memcached.service"}, // memcached serves the old catalogue for ten minutes (measured)
+		Units: []string{"keystone.service", "httpd.service", "memcached.service"}, // RDO runs it in Apache; memcached serves the old catalogue for ten minutes (measured)
 		Settings: []Setting{{File: "/etc/keystone/keystone.conf", Codec: ini.Codec, Key: "[DEFAULT] public_endpoint", Rule: PublicURL,
 			Why: "what keystone calls itself in its answers"}},
 		Sweeps: []Sweep{{File: "/etc/keystone/keystone.conf", Codec: ini.Codec}},
@@ -68,7 +68,7 @@ func (s *Scene) endpoint(r host.Row) {
 		Row: &plan.Target{Schema: "keystone", Table: "endpoint", Match: map[string]string{"id": r["id"]}, Column: "url"},
 		Why: r["interface"] + " endpoint"})
 	for _, h := range authority.Hosts(want) {
-		if !s.ours(h, true) && h != s.To.Address.String() && h != s.To.Address6.String() {
+		if !s.here(h) {
 			s.Note("keystone.endpoint "+r["id"], fmt.Sprintf("%s endpoint names %s, which is neither this clone nor an earlier self",
 				r["interface"], h))
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 
@@ -63,8 +64,11 @@ func (s *Scene) swept(c credential, secret bool, was string) (string, error) {
 }
 
 // sets tells whether the rewriter's table has a rule of its own for a key.
-func (r *Rewriter) sets(path, key string) bool {
-	return slices.ContainsFunc(r.Settings, func(t Setting) bool { return t.File == path && t.Key == key })
+func (r *Rewriter) sets(file, key string) bool {
+	return slices.ContainsFunc(r.Settings, func(t Setting) bool {
+		same, err := path.Match(t.File, file)
+		return err == nil && same && t.Key == key
+	})
 }
 
 // Any follows a value whatever it is: an address, a name, host:port, address/prefix, a URL, or a list of those with commas
@@ -105,8 +109,8 @@ func (s *Scene) token(t string) string {
 		if proto, inner, found := strings.Cut(h, ":"); found && !strings.Contains(inner, ":") {
 			return proto + ":" + bracket(s.host(inner)) + ":" + port // tcp:10.0.0.1:6641, as OVN writes it
 		}
-		if _, err := netip.ParseAddr(t); err != nil {
-			return bracket(s.host(h)) + ":" + port
+		if want := s.host(h); want != h { // else it may be anything: a MAC ends in digits, too
+			return bracket(want) + ":" + port
 		}
 	}
 	if h, bits, ok := cutLast(t, "/"); ok && digits(bits) {

@@ -35,7 +35,7 @@ func (m *Machine) Schemas(context.Context) ([]string, error) {
 func (m *Machine) Rows(_ context.Context, schema, table string, cols ...string) ([]host.Row, error) {
 	t, ok := m.f.Tables[schema+"."+table]
 	if !ok {
-		return nil, fmt.Errorf("table %s.%s doesn't exist", schema, table)
+		return nil, fmt.Errorf("%w: table %s.%s doesn't exist", host.ErrNoTable, schema, table)
 	}
 	var out []host.Row
 	for _, r := range t.Rows {
