@@ -211,6 +211,27 @@ func (h *Host) Remove(name string) error {
 	return dir.Sync()
 }
 
+// RemoveTemporary removes what a cut Replace of that name left beside it.
+func (h *Host) RemoveTemporary(name string) error {
+	target, err := h.resolve(name)
+	if err != nil {
+		return err
+	}
+	dir, err := h.root.open(path.Dir(target), unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return absent(err)
+	}
+	defer dir.Close()
+	err = unix.Unlinkat(int(dir.Fd()), "."+path.Base(target)+suffix, 0)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return nil
+	case err != nil:
+		return fmt.Errorf("cannot remove the temporary file of %s: %w", name, err)
+	}
+	return dir.Sync()
+}
+
 // MkdirAll makes a directory and its missing parents, durably.
 func (h *Host) MkdirAll(name string, mode fs.FileMode) error {
 	clean := path.Clean("/" + name)

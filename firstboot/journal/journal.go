@@ -38,9 +38,10 @@ type Redo struct {
 
 // A Journal is open for one run.
 type Journal struct {
-	f    *os.File
-	owed []string
-	redo map[string]Redo
+	f     *os.File
+	owed  []string
+	redo  map[string]Redo
+	begun []string
 }
 
 // Open reads the journal in f, which must be open for reading and writing, and takes it over. A torn last line, which is
@@ -83,6 +84,9 @@ func (j *Journal) apply(l Line) {
 			j.owed = append(j.owed, u)
 		}
 	}
+	if l.Begin != "" {
+		j.begun = append(j.begun, l.Begin)
+	}
 	if l.Redo != nil {
 		j.redo[l.Begin] = *l.Redo
 	}
@@ -123,6 +127,9 @@ func (j *Journal) Owed() []string { return slices.Clone(j.owed) }
 
 // Redos returns the in-place writes that a cut may have torn.
 func (j *Journal) Redos() map[string]Redo { return j.redo }
+
+// Begun returns the batches that were announced since the journal was last empty: one of them may have been cut.
+func (j *Journal) Begun() []string { return j.begun }
 
 // Empty tells whether nothing is open.
 func (j *Journal) Empty() bool { return len(j.owed) == 0 && len(j.redo) == 0 }

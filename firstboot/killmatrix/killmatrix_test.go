@@ -63,7 +63,7 @@ type lab struct {
 	bin, sock string
 	db        *sql.DB
 	dir       string
-	schemas   []string
+	made      bool // the schemas are there, with any content
 }
 
 func build(t *testing.T) string {
@@ -136,27 +136,22 @@ func (l *lab) fresh(t *testing.T, from *identity.Identity) {
 
 func (l *lab) resetDatabase(t *testing.T) {
 	t.Helper()
-	var script strings.Builder
-	for _, s := range l.schemas {
-		fmt.Fprintf(&script, "DROP DATABASE IF EXISTS `%s`;", s)
+	if l.made {
+		hosttest.Load(t, l.db, l.f.Refill())
+		return
 	}
+	var script strings.Builder
 	for _, u := range l.f.Users {
 		fmt.Fprintf(&script, "DROP USER IF EXISTS '%s'@'%s';", u["user"], u["host"])
 	}
-	l.schemas = nil
 	for name := range l.f.Tables {
-		if _, _, ok := rewritertest.SQLiteTable(name); ok {
-			continue
+		if _, _, ok := rewritertest.SQLiteTable(name); !ok {
+			schema, _, _ := strings.Cut(name, ".")
+			fmt.Fprintf(&script, "DROP DATABASE IF EXISTS `%s`;", schema)
 		}
-		schema, _, _ := strings.Cut(name, ".")
-		l.schemas = append(l.schemas, schema)
 	}
-	for _, s := range l.schemas {
-		fmt.Fprintf(&script, "DROP DATABASE IF EXISTS `%s`;", s)
-	}
-	if sql := script.String() + l.f.SQL(); sql != "" {
-		hosttest.Load(t, l.db, sql)
-	}
+	hosttest.Load(t, l.db, script.String()+l.f.SQL())
+	l.made = true
 }
 
 // resetOVS makes the database file of a switch that does not run yet, as it is in the local phase.
@@ -256,8 +251,12 @@ func (l *lab) owed(t *testing.T, to identity.Identity) []string {
 	t.Helper()
 	cmd := l.command(t, to, "plan")
 	cmd.Args = append(cmd.Args, "--json")
+	var why strings.Builder
+	cmd.Stderr = &why
 	out, err := cmd.Output()
-	check(t, err)
+	if err != nil {
+		t.Fatalf("cannot plan: %v\n%s", err, why.String())
+	}
 	var p plan.Plan
 	check(t, json.Unmarshal(out, &p))
 	return plan.Restarts(p.Changes)

@@ -71,7 +71,7 @@ func (s *Scene) decideAccounts(ctx context.Context) error {
 	if !s.Rekey {
 		return nil
 	}
-	found, err := s.findAccounts()
+	found, err := s.findAccounts(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,24 +88,27 @@ func (s *Scene) decideAccounts(ctx context.Context) error {
 	return s.keepStrays(found)
 }
 
-// findAccounts reads every file that the stacks sweep.
-func (s *Scene) findAccounts() (map[string]*account, error) {
+// findAccounts reads every file that the stacks sweep, and nova's cells.
+func (s *Scene) findAccounts(ctx context.Context) (map[string]*account, error) {
 	found := map[string]*account{}
+	add := func(c credential) {
+		a := found[c.account]
+		if a == nil {
+			a = &account{name: c.account, want: s.Secret(c.account, 32)}
+			found[c.account] = a
+		}
+		a.places = append(a.places, c)
+	}
 	err := s.sweptFiles(func(sw Sweep, path string) error {
 		list, err := s.List(sw.Codec, path)
-		if err != nil {
-			return err
-		}
 		for _, c := range credentials(path, list) {
-			a := found[c.account]
-			if a == nil {
-				a = &account{name: c.account, want: s.Secret(c.account, 32)}
-				found[c.account] = a
-			}
-			a.places = append(a.places, c)
+			add(c)
 		}
-		return nil
+		return err
 	})
+	if err == nil && s.Phase == Stack && s.asked("nova") {
+		err = s.cellCredentials(ctx, add)
+	}
 	for name, a := range found {
 		if !slices.ContainsFunc(a.places, func(c credential) bool { return !c.copied }) {
 			delete(found, name) // an installer's answer for a service that is not there
@@ -127,6 +130,11 @@ func (s *Scene) sweptFiles(visit func(Sweep, string) error) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// asked tells whether a rewriter runs on this machine.
+func (s *Scene) asked(name string) bool {
+	return slices.ContainsFunc(s.list, func(r Rewriter) bool { return r.Name == name })
 }
 
 // decideAccount asks the places whether they agree, and the server whether it knows the same password.
@@ -199,7 +207,7 @@ func (s *Scene) decideDatabase(ctx context.Context, a *account) error {
 
 // decideKeystone proposes the new hash in the row that counts, which is the youngest one.
 func (s *Scene) decideKeystone(ctx context.Context, a *account) error {
-	if !slices.ContainsFunc(s.list, func(r Rewriter) bool { return r.Name == "keystone" }) {
+	if !s.asked("keystone") {
 		a.whyKept = "keystone is on another machine"
 		return nil
 	}

@@ -24,3 +24,37 @@ func (s *Scene) line(path string, rule Rule) error {
 	}
 	return s.File(path, []byte(strings.Replace(string(data), was, want, 1)), plan.Meta{}, "holds the identity and nothing else")
 }
+
+// eachLine proposes a file with its lines edited one by one. A file that is not there is nothing to do.
+func (s *Scene) eachLine(path, why string, edit func(string) string) error {
+	data, err := s.Host.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(string(data), "\n")
+	for i, l := range lines {
+		lines[i] = edit(l)
+	}
+	return s.File(path, []byte(strings.Join(lines, "\n")), plan.Meta{}, why)
+}
+
+// dropLines proposes a file without some of its lines.
+func (s *Scene) dropLines(path, why string, drop func(string) bool) error {
+	data, err := s.Host.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var out strings.Builder
+	for line := range strings.Lines(string(data)) {
+		if !drop(line) {
+			out.WriteString(line)
+		}
+	}
+	return s.File(path, []byte(out.String()), plan.Meta{}, why)
+}

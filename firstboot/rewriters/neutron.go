@@ -3,7 +3,6 @@ package rewriters
 import (
 	"context"
 	"crypto/sha1"
-	"encoding/hex"
 	"errors"
 	"strings"
 
@@ -99,8 +98,7 @@ func nameUUID(name string) string {
 	space := [16]byte{0x6b, 0xa7, 0xb8, 0x10, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8}
 	sum := sha1.Sum(append(space[:], name...))
 	sum[6], sum[8] = sum[6]&0x0f|0x50, sum[8]&0x3f|0x80
-	h := hex.EncodeToString(sum[:16])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+	return uuid(sum[:16])
 }
 
 // bakedPorts looks at ports that came with the image on networks that are on the VLAN (flat and vlan segments name a physical

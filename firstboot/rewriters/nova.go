@@ -83,7 +83,7 @@ func planNova(ctx context.Context, s *Scene) error {
 	id := []string{"id"}
 	const why = "names the golden machine"
 	if err := s.followRows(ctx,
-		rowSet{schema: "nova_api", table: "cell_mappings", key: id, columns: []string{"transport_url", "database_connection"}, rule: cellURL, why: "how nova reaches a cell"},
+		rowSet{schema: "nova_api", table: "cell_mappings", key: id, columns: cellColumns, rule: cellURL, why: "how nova reaches a cell"},
 		rowSet{schema: "nova", table: "compute_nodes", key: id, columns: []string{"host_ip"}, rule: Address, why: "my_ip"},
 		rowSet{schema: "nova", table: "block_device_mapping", key: id, columns: []string{"connection_info"}, rule: JSONText, why: why},
 	); err != nil {
@@ -108,6 +108,25 @@ func planNova(ctx context.Context, s *Scene) error {
 		rowSet{schema: "nova", table: "instance_faults", key: id, columns: host, rule: Name, why: why, optional: true},
 		rowSet{schema: "nova", table: "instance_actions_events", key: id, columns: host, rule: Name, why: why, optional: true},
 	)
+}
+
+var cellColumns = []string{"transport_url", "database_connection"}
+
+// cellCredentials finds the passwords in the cells' URLs.
+func (s *Scene) cellCredentials(ctx context.Context, add func(credential)) error {
+	if local, err := s.keepsDatabase("/etc/nova/nova.conf", "[api_database] connection"); err != nil || !local {
+		return err
+	}
+	rows, err := s.Host.Rows(ctx, "nova_api", "cell_mappings", append([]string{"id"}, cellColumns...)...)
+	for _, r := range rows {
+		for _, column := range cellColumns {
+			if c, ok := credentialAt(column, r[column], nil); ok {
+				c.path, c.key = "nova_api.cell_mappings", r["id"]+" "+column
+				add(c)
+			}
+		}
+	}
+	return err
 }
 
 // cellURL follows the host and the password of a cell's URL. A template ({scheme}://{username}...) has neither.

@@ -3,10 +3,7 @@ package rewriters
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"strings"
-
-	"goldsmith/firstboot/plan"
 )
 
 // redis makes the server start on the clone: bound to the golden address, it does not. Like MariaDB it may start before
@@ -49,20 +46,4 @@ func boundAddress(s *Scene, was string) (string, error) {
 		return "0.0.0.0", nil
 	}
 	return was, nil
-}
-
-// eachLine proposes a file with its lines edited one by one. A file that is not there is nothing to do.
-func (s *Scene) eachLine(path, why string, edit func(string) string) error {
-	data, err := s.Host.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	lines := strings.Split(string(data), "\n")
-	for i, l := range lines {
-		lines[i] = edit(l)
-	}
-	return s.File(path, []byte(strings.Join(lines, "\n")), plan.Meta{}, why)
 }

@@ -40,6 +40,7 @@ type machine struct {
 	dir  string
 	old  rewriters.Old
 	seed rewriters.Seed
+	off  string // a rewriter that is not asked
 }
 
 func newMachine(t *testing.T, f *rewritertest.Fixture) *machine {
@@ -84,6 +85,7 @@ func (m *machine) become(t *testing.T, to identity.Identity, rekey bool) []plan.
 	t.Helper()
 	list, err := rewriters.Select(m.f.Scene.Stacks)
 	check(t, err)
+	list = without(list, m.off)
 	m.old = append(m.old, to)
 	var all []plan.Change
 	for _, ph := range []rewriters.Phase{rewriters.Local, rewriters.Stack} {

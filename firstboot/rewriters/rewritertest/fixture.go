@@ -44,6 +44,8 @@ type Scene struct {
 type Table struct {
 	Key  []string             `json:"key"`
 	Rows []map[string]*string `json:"rows"`
+	// Columns names those that no row has.
+	Columns []string `json:"columns,omitempty"`
 }
 
 // A Fixture is one machine.
@@ -185,12 +187,30 @@ func (f *Fixture) SQL() string {
 		}
 		fmt.Fprintf(&b, "CREATE TABLE `%s`.`%s` (%s, PRIMARY KEY (%s)) ENGINE=InnoDB;\n", schema, short,
 			columns(table), "`"+strings.Join(table.Key, "`,`")+"`")
+	}
+	for _, u := range f.Users {
+		fmt.Fprintf(&b, "CREATE USER %s@%s;\n", quote(u["user"]), quote(u["host"]))
+	}
+	return b.String() + f.Refill()
+}
+
+// Refill returns a script that gives the tables and accounts that SQL made their first content again. It takes a tenth of the
+// time: making a table is dear.
+func (f *Fixture) Refill() string {
+	var b strings.Builder
+	b.WriteString("BEGIN;\n")
+	for name, table := range f.Tables {
+		if _, _, ok := SQLiteTable(name); ok {
+			continue
+		}
+		fmt.Fprintf(&b, "DELETE FROM `%s`;\n", strings.Replace(name, ".", "`.`", 1))
 		for _, r := range table.Rows {
 			b.WriteString(insert(name, r))
 		}
 	}
+	b.WriteString("COMMIT;\n")
 	for _, u := range f.Users {
-		fmt.Fprintf(&b, "CREATE USER %s@%s IDENTIFIED BY PASSWORD %s;\n", quote(u["user"]), quote(u["host"]), quote(u["hash"]))
+		fmt.Fprintf(&b, "SET PASSWORD FOR %s@%s = %s;\n", quote(u["user"]), quote(u["host"]), quote(u["hash"]))
 	}
 	return b.String()
 }
@@ -208,6 +228,11 @@ func columns(t *Table) string {
 				seen[c] = true
 				defs = append(defs, "`"+c+"` text")
 			}
+		}
+	}
+	for _, c := range t.Columns {
+		if !seen[c] {
+			defs = append(defs, "`"+c+"` text")
 		}
 	}
 	return strings.Join(defs, ", ")

@@ -1,0 +1,67 @@
+package rewriters_test
+
+import (
+	"strings"
+	"testing"
+
+	"goldsmith/firstboot/rewriters"
+)
+
+// identityMap is where an OpenStack machine keeps its identity, place by place, as found by reading the installers and by
+// searching a machine that had run: each must be in the catalogue, as owned or as left alone with a reason.
+var identityMap = []struct{ where, key string }{
+	// the machine and its network
+	{"/etc/hostname", ""}, {"/etc/hosts", ""}, {"/etc/machine-id", ""}, {"/var/lib/dbus/machine-id", ""}, {"/etc/ssh/ssh_host_", ""},
+	{"/etc/ssh/ssh_known_hosts", ""}, {"/root/.ssh", ""}, {"/etc/nova/migration/identity", ""}, {"dhclient", ""}, {"NetworkManager", ""},
+	{"ifcfg-", "OVS_EXTRA"}, {"ifcfg-", "MACADDR"}, {"ifcfg-", "HWADDR"}, {"Bridge", "other_config:hwaddr"}, {"udev", ""}, {"netplan", ""},
+	{"interfaces", ""}, {"cloud", ""}, {"/etc/chrony", ""}, {"/etc/resolv.conf", ""}, {"random-seed", ""}, {"LVM", ""},
+	// configuration
+	{"/etc/nova/nova.conf", "any value"}, {"/etc/nova/nova.conf", "[vnc] server_listen"}, {"/etc/nova/nova.conf", "[vnc] server_proxyclient_address"},
+	{"/etc/nova/nova.conf", "[vnc] novncproxy_base_url"}, {"/etc/nova/nova.conf", "[spice] html5proxy_base_url"}, {"/etc/nova/nova.conf", "live_migration_uri"},
+	{"/etc/nova/nova-compute.conf", ""}, {"/etc/nova/nova.conf.d", ""}, {"/etc/neutron/neutron.conf", "any value"}, {"/etc/neutron/neutron.conf", "base_mac"},
+	{"/etc/neutron/plugins/ml2", ""}, {"/etc/neutron/*_agent.ini", ""}, {"/etc/neutron/ovn.ini", ""}, {"/etc/cinder/cinder.conf", ""},
+	{"/etc/glance/", ""}, {"/etc/keystone/keystone.conf", ""}, {"/etc/keystone/keystone.conf", "public_endpoint"}, {"/etc/placement/", ""},
+	{"/etc/gnocchi/", ""}, {"/etc/aodh/", ""}, {"/etc/ceilometer/", ""}, {"/etc/heat/heat.conf", "heat_metadata_server_url"},
+	{"/etc/heat/heat.conf", "heat_waitcondition_server_url"}, {"/etc/swift/proxy-server.conf", "bind_ip"}, {"ring.gz", ""}, {"/etc/redis.conf", "bind"},
+	{"mysql", "bind-address"}, {"/etc/memcached.conf", "-l"}, {"/root/keystonerc_", ""}, {"openrc", ""}, {"config.dat", ""}, {"/etc/dbconfig-common", ""},
+	{"packstack-answers", ""}, {"/var/tmp/packstack", ""}, {"iptables", ""},
+	// Apache and Horizon
+	{"/etc/httpd/conf.d", ""}, {"/etc/apache2/sites-available", ""}, {"local_settings", "ALLOWED_HOSTS"}, {"local_settings", "SECRET_KEY"}, {".secret_key_store", ""},
+	// rows
+	{"keystone.endpoint", "url"}, {"keystone.password", ""}, {"nova_api.cell_mappings", "transport_url"}, {"nova_api.cell_mappings", "database_connection"},
+	{"nova_api.host_mappings", "host"}, {"services", "host"}, {"compute_nodes", "host"}, {"nova.compute_nodes", "host_ip"}, {"instances", "host"}, {"migrations", ""},
+	{"virtual_interfaces", ""}, {"instance_info_caches", ""}, {"nova.block_device_mapping", "connection_info"}, {"nova.console_auth_tokens", ""},
+	{"placement.resource_providers", "name"}, {"neutron.agents", "configurations"}, {"ml2_port_bindings", ""}, {"ml2_port_binding_levels", ""},
+	{"ml2_distributed_port_bindings", ""}, {"segmenthostmappings", ""}, {"dvr_host_macs", ""}, {"ovn_hash_ring", ""}, {"ml2_vxlan_endpoints", ""},
+	{"ml2_gre_endpoints", ""}, {"ml2_geneve_endpoints", ""}, {"neutron.ports", "mac_address"}, {"neutron.ports", "device_id"}, {"floatingips", ""},
+	{"ipallocations", ""}, {"cinder.services", "host"}, {"volumes", "host"}, {"cinder.volumes", "provider_location"}, {"cinder.volume_attachment", "connector"},
+	{"glance.image_locations", ""}, {"mysql.user", "password"}, {"mysql.global_priv", "host"},
+	// what the stacks stand on
+	{"rabbitmq-env.conf", "NODENAME"}, {".erlang.cookie", ""}, {"goldsmith-users.json", ""}, {"Open_vSwitch", "system-id"}, {"Open_vSwitch", "ovn-encap-ip"},
+	{"Open_vSwitch", "ovn-remote"}, {"OVN_Southbound", ""}, {"libvirtd.conf", "host_uuid"}, {"/etc/libvirt/qemu", ""}, {"/etc/libvirt/secrets", ""},
+	{"/var/lib/nova/compute_id", ""}, {"initiatorname.iscsi", ""}, {"target IQNs", ""}, {"/var/lib/cinder/cinder-volumes", ""}, {"/etc/exports", ""},
+	// keys
+	{"/etc/keystone/fernet-keys", ""}, {"/etc/keystone/credential-keys", ""}, {"auth_encryption_key", ""}, {"swift.conf", "swift_hash_path_suffix"},
+	{"configuration of the stacks", "metadata_proxy_shared_secret"},
+}
+
+func TestEveryPlaceOfTheIdentityMapIsInTheCatalogue(t *testing.T) {
+	var places []string
+	for _, e := range rewriters.Catalogue() {
+		for _, p := range append(e.Owns, e.Leaves...) {
+			places = append(places, strings.ToLower(p.Where+"\n"+p.Key))
+			if p.Why == "" {
+				t.Errorf("%s %s of %s has no reason", p.Where, p.Key, e.Name)
+			}
+		}
+	}
+	for _, row := range identityMap {
+		found := false
+		for _, p := range places {
+			found = found || strings.Contains(p, strings.ToLower(row.where)) && strings.Contains(p, strings.ToLower(row.key))
+		}
+		if !found {
+			t.Errorf("%s %s is neither owned nor left alone", row.where, row.key)
+		}
+	}
+}
