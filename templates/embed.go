@@ -28,9 +28,10 @@ type File struct {
 const unitDir = "/usr/lib/systemd/system"
 
 // managers bring up networks. They require the local phase: with the golden MAC or client id still in place, a clone must
-// not say a word on the VLAN.
-var managers = []string{"NetworkManager.service", "networking.service", "network.service", "systemd-networkd.service",
-	"openvswitch-switch.service", "ovsdb-server.service", "openvswitch.service"}
+// not say a word on the VLAN. What waits for NICs by their configured names is one of them: ifupdown-wait-online reads them
+// once, when it starts, and waits five minutes for a NIC that has another name on the clone (measured).
+var managers = []string{"NetworkManager.service", "networking.service", "ifup@.service", "ifupdown-wait-online.service", "network.service",
+	"systemd-networkd.service", "openvswitch-switch.service", "ovsdb-server.service", "openvswitch.service"}
 
 // Units returns the units, their enablement, and the drop-ins that hold network managers behind the local phase and the
 // given stack units behind the stack phase, so that each starts once, with the right configuration.
