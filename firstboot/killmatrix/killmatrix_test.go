@@ -103,6 +103,7 @@ func (l *lab) road(t *testing.T, from *identity.Identity, to identity.Identity) 
 func (l *lab) change(t *testing.T) int {
 	t.Helper()
 	l.fresh(t, nil)
+	l.reboot(t)
 	l.run(t, l.f.Scene.To[1], 0)
 	want := l.snapshot(t)
 	n := 0
@@ -112,9 +113,16 @@ func (l *lab) change(t *testing.T) int {
 		if done := l.try(t, l.f.Scene.To[0], n); done {
 			return n - 1
 		}
+		l.reboot(t)
 		l.run(t, l.f.Scene.To[1], 0)
 		l.same(t, fmt.Sprintf("cut %d, then another identity", n), want, nil)
 	}
+}
+
+// reboot takes what does not outlive a boot: hardware does not change without one.
+func (l *lab) reboot(t *testing.T) {
+	t.Helper()
+	check(t, os.RemoveAll(filepath.Join(l.root(), "run")))
 }
 
 func (l *lab) root() string { return filepath.Join(l.dir, "root") }

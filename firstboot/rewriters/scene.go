@@ -206,12 +206,23 @@ func (s *Scene) file(path string, content []byte, meta plan.Meta, why string, se
 	if content != nil {
 		want = plan.Text(string(content))
 	}
-	if was == want {
+	if was == want || s.wanted(path, want) {
 		return nil
 	}
 	s.Propose(plan.Change{Kind: plan.File, Where: path, Was: was, Want: want, Meta: &meta, Why: why, Restart: s.by.Units,
 		Secret: secret})
 	return nil
+}
+
+// wanted tells whether the plan has a file with this content already. A run that was cut while it renamed a file leaves it
+// under two names, and both become the same.
+func (s *Scene) wanted(path string, want plan.Value) bool {
+	for _, c := range s.plan.Changes {
+		if c.Kind == plan.File && c.Where == path && c.Want == want {
+			return true
+		}
+	}
+	return false
 }
 
 // Remove proposes that a file be gone. A file that is not there is no change.
