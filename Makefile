@@ -47,7 +47,8 @@ unit: ## run the tests that need no root and no tools
 	$(GO) test ./...
 
 .PHONY: proof
-proof: bin ## boot clones in virtual machines (QEMU, slow without KVM) and prove them
+proof: bin ## cut firstboot at every point; boot clones in virtual machines (QEMU, slow without KVM) and prove them
+	$(GO) test -tags integration -timeout 2h -count 1 -v -run KillMatrix ./firstboot/killmatrix -full
 	$(GO) test -tags vm -timeout 2h -count 1 -v -run VM ./...
 
 .PHONY: lint
