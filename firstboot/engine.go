@@ -250,6 +250,9 @@ func (r *run) converge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if r.phase == rewriters.Stack {
+		r.state.Begun = nil
+	}
 	r.state.Converged[r.phase] = Converged{Identity: r.to, Seed: seedID(r.state.Seed), Binary: r.Binary, Files: r.stamps}
 	return r.state.save(r.Host)
 }
@@ -298,7 +301,7 @@ func (r *run) scene(eyes host.Reader) *rewriters.Scene {
 	}
 	s := rewriters.NewScene(r.phase, old, from, r.to, r.imprint.Policy, eyes, r.state.Seed)
 	s.Rekey = r.state.Converged[r.phase].Seed != seedID(r.state.Seed)
-	s.Born = r.state.Born
+	s.Born, s.Begun = r.state.Born, r.state.Begun
 	return s
 }
 

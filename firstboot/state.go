@@ -31,6 +31,8 @@ type State struct {
 	Machine Factors        `json:"machine"`
 	// Lives are the machine ids that the disk had when it woke up in another machine.
 	Lives []string `json:"lives,omitempty"`
+	// Begun are the seeds of lives that were cut before they converged. Their passwords may stand in some places.
+	Begun []rewriters.Seed `json:"begun,omitempty"`
 	// Old holds every identity that was begun on this disk. It is written before the first change of a run.
 	Old []identity.Identity `json:"old"`
 	// Converged says, per phase, what was reached last.
@@ -105,8 +107,8 @@ func (s *State) renew(now Factors, machineID string, at time.Time) (string, erro
 	case why == "":
 		s.Machine.update(now)
 		return "", nil
-	case machineID != "":
-		s.Lives = append(s.Lives, machineID)
+	default:
+		s.end(machineID)
 	}
 	s.Seed = make([]byte, 32)
 	if err := cut.Random(s.Seed, fmt.Sprint(now)); err != nil {
@@ -114,6 +116,16 @@ func (s *State) renew(now Factors, machineID string, at time.Time) (string, erro
 	}
 	s.Born, s.Machine = at.UTC().Truncate(time.Second), now
 	return why, nil
+}
+
+// end closes the life that the disk had: its machine id is an old one, and its seed matters where it was cut.
+func (s *State) end(machineID string) {
+	if machineID != "" {
+		s.Lives = append(s.Lives, machineID)
+	}
+	if s.Converged[rewriters.Stack].Seed != seedID(s.Seed) {
+		s.Begun = append(s.Begun, s.Seed)
+	}
 }
 
 // differs tells why now is another machine than f, or returns "". A changed UUID or instance id is a clone. Changed MACs

@@ -32,7 +32,7 @@ func TestADHCPServerThatIsSilentForAWhileDelaysOnly(t *testing.T) {
 	if err := s.Lab.Server.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	all, err := b.Wait(t.Context(), "silent", 8*time.Second, nil)
+	all, err := b.Wait(t.Context(), "silent", 40*time.Second, nil)
 	if report.CodeOf(err) != report.Unverified || !strings.Contains(err.Error(), "still waiting") {
 		t.Errorf("while the server is silent: %v", err)
 	}
@@ -53,7 +53,7 @@ func TestAnExhaustedPoolLeavesTheOthersUnharmed(t *testing.T) {
 	o := order(t, b, "pool", 3)
 	o.Lab.Pool = 2
 	spawn(t, b, o)
-	all, err := b.Wait(t.Context(), "pool", 15*time.Second, nil)
+	all, err := b.Wait(t.Context(), "pool", 60*time.Second, nil)
 	if report.CodeOf(err) != report.Unverified || strings.Count(err.Error(), "is not ready") != 1 {
 		t.Errorf("got %v", err)
 	}

@@ -17,6 +17,7 @@ import (
 type account struct {
 	name     string // as recipes keep it: "mysql/nova", "rabbit/openstack", "keystone/admin", "nova/metadata"
 	want     string
+	begun    []string // what earlier lives wanted that were cut before they were there
 	places   []credential
 	old      string // what its places hold until they hold want; "" when all of them do
 	changes  bool
@@ -94,7 +95,7 @@ func (s *Scene) findAccounts(ctx context.Context) (map[string]*account, error) {
 	add := func(c credential) {
 		a := found[c.account]
 		if a == nil {
-			a = &account{name: c.account, want: s.Secret(c.account, 32)}
+			a = &account{name: c.account, want: s.Secret(c.account, 32), begun: s.begunSecrets(c.account, 32)}
 			found[c.account] = a
 		}
 		a.places = append(a.places, c)
@@ -165,7 +166,7 @@ func (s *Scene) placesDisagree(a *account) string {
 	}
 	for _, c := range a.places {
 		switch {
-		case c.copied || c.password == a.want:
+		case c.copied || c.password == a.want || slices.Contains(a.begun, c.password):
 		case c.host != "" && !s.here(c.host):
 			return c.path + " uses it on another machine, " + c.host
 		case c.password == "" || c.uneven:
@@ -191,7 +192,7 @@ func (s *Scene) decideDatabase(ctx context.Context, a *account) error {
 		if u["user"] != a.user() {
 			continue
 		}
-		if u["hash"] != want && a.old != "" && u["hash"] != nativePassword(a.old) {
+		if u["hash"] != want && a.old != "" && !a.knows(func(pw string) bool { return u["hash"] == nativePassword(pw) }) {
 			a.whyKept = "the database server has another one for " + u["user"] + "@" + u["host"]
 			return nil
 		}
@@ -232,7 +233,7 @@ func (s *Scene) decideKeystone(ctx context.Context, a *account) error {
 	case row < 0:
 		a.whyKept = "keystone has no password for it"
 		return nil
-	case rows[row]["password_hash"] != want && a.old != "" && !keystoneVerifies(rows[row]["password_hash"], a.old):
+	case rows[row]["password_hash"] != want && a.old != "" && !a.knows(func(pw string) bool { return keystoneVerifies(rows[row]["password_hash"], pw) }):
 		a.whyKept = "keystone has another one"
 		return nil
 	}
@@ -244,6 +245,11 @@ func (s *Scene) decideKeystone(ctx context.Context, a *account) error {
 
 // younger compares two counts of microseconds: they may differ in length.
 func younger(a, b string) bool { return len(a) > len(b) || len(a) == len(b) && a >= b }
+
+// knows tells whether one of the passwords that the account had, or was on its way to, is the right one.
+func (a *account) knows(right func(string) bool) bool {
+	return right(a.old) || slices.ContainsFunc(a.begun, right)
+}
 
 // localUser finds the id of a user of keystone's own. One name in two domains is two users, and files name the domain in
 // too many ways to tell which.
@@ -271,7 +277,7 @@ func (s *Scene) localUser(ctx context.Context, a *account) (id string, err error
 // withPassword returns a value with the clone's own password in it, where its account changes.
 func (s *Scene) withPassword(c credential, was string) string {
 	a := s.accounts[c.account]
-	if a == nil || !a.changes || c.password != a.old {
+	if a == nil || !a.changes || c.password != a.old && !slices.Contains(a.begun, c.password) {
 		return was
 	}
 	if c.url {

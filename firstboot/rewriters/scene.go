@@ -25,6 +25,9 @@ type Scene struct {
 	// Rekey is true until this clone has converged once under its own seed: only then do secrets change. Later rotations and
 	// passwords set by the administrator stay.
 	Rekey bool
+	// Begun are the seeds of earlier lives of this disk that were cut before they converged: some places may hold what came
+	// from them.
+	Begun []Seed
 	// Born is when this clone decided who it is; certificates start then.
 	Born time.Time
 
@@ -253,6 +256,15 @@ func (s *Scene) Danger(what, why string) {
 // Secret returns the clone's own secret of that name: n characters of [A-Za-z0-9], the same at every call. The alphabet is
 // the one that survives URLs, shell, hiera and oslo.config unescaped.
 func (s *Scene) Secret(name string, n int) string { return s.seed.Password(name, n) }
+
+// begunSecrets returns what the secret of that name would have been in lives that were cut.
+func (s *Scene) begunSecrets(name string, n int) []string {
+	var out []string
+	for _, seed := range s.Begun {
+		out = append(out, seed.Password(name, n))
+	}
+	return out
+}
 
 // SecretBytes returns n bytes of the clone's own secret of that name.
 func (s *Scene) SecretBytes(name string, n int) []byte { return s.seed.Bytes(name, n) }

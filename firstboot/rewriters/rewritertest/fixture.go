@@ -38,6 +38,9 @@ type Scene struct {
 	To     []identity.Identity `json:"to"`
 	// Residue names files in which the baked identity may stay, with the reason.
 	Residue map[string]string `json:"residue"`
+	// Half is the reason why a machine that was cut on its way to one identity and is then told another does not end as if
+	// it had never begun the first.
+	Half string `json:"half"`
 }
 
 // A Table is the content of one database table.
