@@ -81,6 +81,9 @@ chmod 600 /root/admin-openrc
 sed -i -e "s|^ALLOWED_HOSTS = .*|ALLOWED_HOSTS = ['cloud0.lab.example', '$address', 'localhost']|" \
 	-e "s|^OPENSTACK_HOST = .*|OPENSTACK_HOST = \"$address\"|" /etc/openstack-dashboard/local_settings.py
 grep -q "$address" /etc/openstack-dashboard/local_settings.py
+# In a process of its own and its main interpreter, as mod_wsgi wants it for libraries written in C.
+sed -i 's|^ *WSGIDaemonProcess horizon .*|&\n    WSGIProcessGroup horizon\n    WSGIApplicationGroup %{GLOBAL}|' /etc/apache2/sites-available/openstack-dashboard.conf
+grep -q GLOBAL /etc/apache2/sites-available/openstack-dashboard.conf
 systemctl --quiet enable keystone.service apache2.service memcached.service mariadb.service networking.service
 mariadb-admin shutdown
 wait $server
