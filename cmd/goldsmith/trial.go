@@ -107,5 +107,5 @@ func offline(err error) bool {
 
 // noServer tells whether an error says that itself.
 func noServer(err error) bool {
-	return err == host.ErrNoDatabase || err == host.ErrNoOVS || err == exec.ErrNotFound
+	return slices.Contains([]error{host.ErrNoDatabase, host.ErrNoOVS, exec.ErrNotFound}, err)
 }
