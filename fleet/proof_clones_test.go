@@ -91,7 +91,7 @@ func cloud(t *testing.T) driver.Image {
 	}
 	im, err := fleet.Bench{Home: home}.Image("openstack-debian")
 	if err != nil || im.Root == "" {
-		t.Skipf("no OpenStack image on this bench: goldsmith bake openstack-debian (%v)", err)
+		t.Fatalf("no OpenStack image on this bench: %v\nhint: goldsmith bake openstack-debian", err)
 	}
 	return im
 }
