@@ -29,7 +29,8 @@ func imagesCommand() *cli.Command {
 			{
 				Name: "fetch", Usage: "bring base images into the cache, verified", ArgsUsage: "NAME...", Action: imagesFetch,
 				Description: "The image is taken from a local folder, a mirror or the vendor, whichever has it first, and must have the digest\n" +
-					"that is pinned or that the vendor's checksum file gives. An interrupted fetch goes on where it stopped. Local folders,\n" +
+					"that is pinned or that the vendor's checksum file gives; where the vendor signs that file, gpgv must find the signature\n" +
+					"good. An interrupted fetch goes on where it stopped. Local folders,\n" +
 					"mirrors and pins stand in images.json of the home: {\"local\": [\"/srv/images\"], \"mirrors\": {\"https://VENDOR/\":\n" +
 					"[\"http://MIRROR/\"]}, \"digests\": {\"NAME\": \"sha256:...\"}}.",
 				Flags: []cli.Flag{homeFlag(), jsonFlag(), &cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but paths"}},
@@ -50,9 +51,9 @@ func imagesList(c *cli.Context) error {
 		return indented(c.App.Writer, list)
 	}
 	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tLOGIN\tNETWORK\tBOOT\tUPDATES UNTIL\tWHAT")
+	fmt.Fprintln(w, "NAME\tLOGIN\tNETWORK\tBOOT\tUPDATES UNTIL\tVERIFIED BY\tWHAT")
 	for _, e := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", e.Name, e.Login, e.Network, strings.Join(e.Boot, ","), e.EndOfLife, e.Title)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Name, e.Login, e.Network, strings.Join(e.Boot, ","), e.EndOfLife, e.Proof(), e.Title)
 	}
 	return w.Flush()
 }

@@ -2,7 +2,8 @@
 // comes first, resumed where an earlier download stopped, and never without proof that it is what the vendor published.
 //
 // The proof is a digest. It is pinned in the catalogue or in the bench's configuration, or read from the vendor's own checksum
-// file over https. A mirror may bring the image, but nothing that a mirror says about it is believed.
+// file over https; where the vendor signs that file, the signature must be one of a key whose fingerprint is in the catalogue.
+// A mirror may bring the image, but nothing that a mirror says about it is believed.
 package fetch
 
 import (
@@ -41,7 +42,19 @@ type Entry struct {
 type Sums struct {
 	URL       string `json:"url"`
 	Algorithm string `json:"algorithm"`           // sha256 or sha512
-	Signature string `json:"signature,omitempty"` // detached OpenPGP signature of the file; for people, it is not checked here
+	Signature string `json:"signature,omitempty"` // detached OpenPGP signature of the file; with it no unsigned file is believed
+	Keys      []Key  `json:"keys,omitempty"`      // whose signature it must be
+}
+
+// Proof says in a few words why the image may be believed.
+func (e *Entry) Proof() string {
+	switch {
+	case e.Digest != "":
+		return "pinned digest"
+	case e.Sums.Signature != "":
+		return "signed checksums"
+	}
+	return "checksums over https"
 }
 
 // file is the name of the image in the vendor's checksum file.
@@ -97,6 +110,11 @@ func (e *Entry) check(file string) error {
 	want(httpsURL(e.URL) && e.file() != "/" && e.file() != ".", "url %q is no https address of a file", e.URL)
 	want(e.Digest != "" || httpsURL(e.Sums.URL), "neither a digest nor the https address of a checksum file")
 	want(e.Sums.Algorithm == "" || newHash(e.Sums.Algorithm) != nil, "algorithm %q is neither sha256 nor sha512", e.Sums.Algorithm)
+	want((e.Sums.Signature == "") == (len(e.Sums.Keys) == 0), "a signature needs keys, and keys a signature")
+	want(e.Sums.Signature == "" || httpsURL(e.Sums.Signature), "signature %q is no https address", e.Sums.Signature)
+	for _, k := range e.Sums.Keys {
+		want(fingerprintPattern.MatchString(k.Fingerprint) && httpsURL(k.URL), "key %q is not 40 capital hexadecimal digits with an https address", k.Fingerprint)
+	}
 	want(e.Digest == "" || e.Digest.Valid(), "digest %q is not sha256:... or sha512:...", e.Digest)
 	want(e.Login != "" && e.Title != "" && e.Architecture != "", "title, architecture or login is missing")
 	want(slices.Contains([]string{"networkd", "networkmanager", "network-scripts", "netplan", "ifupdown"}, e.Network), "network %q is not known", e.Network)

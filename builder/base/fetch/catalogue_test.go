@@ -25,6 +25,16 @@ func TestTheCatalogueIsSound(t *testing.T) {
 		if old := strings.HasPrefix(e.Name, "centos-8"); old != (e.Repositories != "") {
 			t.Errorf("%s: repositories %q; only what has reached its end of life needs others", e.Name, e.Repositories)
 		}
+		want := "checksums over https"
+		switch name, _, _ := strings.Cut(e.Name, "-"); {
+		case name == "ubuntu", name == "alma":
+			want = "signed checksums"
+		case e.Name == "centos-8.5":
+			want = "pinned digest"
+		}
+		if got := e.Proof(); got != want {
+			t.Errorf("%s is verified by %s, want %s", e.Name, got, want)
+		}
 		if len(e.Notes) == 0 {
 			t.Errorf("%s has no notes", e.Name)
 		}
@@ -47,6 +57,9 @@ func TestLoadCatalogueRefuses(t *testing.T) {
 		"an algorithm":       {"sha256", "md5", "neither sha256 nor sha512"},
 		"a network":          {"netplan", "wifi", `network "wifi"`},
 		"a boot mode":        {"bios", "openfirmware", "not of bios and uefi"},
+		"a key in vain":      {`"algorithm"`, `"keys": [{"fingerprint": "0123456789ABCDEF0123456789ABCDEF01234567", "url": "https://v.example/k"}], "algorithm"`, "keys a signature"},
+		"a signature alone":  {`"algorithm"`, `"signature": "https://v.example/S.asc", "algorithm"`, "a signature needs keys"},
+		"a short key":        {`"algorithm"`, `"signature": "https://v.example/S.asc", "keys": [{"fingerprint": "01234567", "url": "https://v.example/k"}], "algorithm"`, "is not 40 capital"},
 		"a day":              {"2030-01-01", "soon", "no day"},
 		"no login":           {`"u"`, `""`, "login is missing"},
 		"a digest":           {`"login"`, `"digest": "sha256:xyz", "login"`, "not sha256:"},

@@ -87,7 +87,10 @@ func (f *Fetcher) digest(ctx context.Context, e *Entry) (Digest, error) {
 	if e.Digest != "" {
 		return e.Digest, nil
 	}
-	data, err := f.small(ctx, e.Sums.URL)
+	data, err := f.sums(ctx, e)
+	if errors.Is(err, ErrSignature) {
+		return "", fmt.Errorf("cannot use the vendor's checksums %s: %w", e.Sums.URL, err)
+	}
 	if err != nil {
 		if d, ok := f.remembered(e); ok && ctx.Err() == nil {
 			f.logf("cannot read the vendor's checksums (%v), taking the image that was fetched last", err)
@@ -100,6 +103,15 @@ func (f *Fetcher) digest(ctx context.Context, e *Entry) (Digest, error) {
 		return "", fmt.Errorf("cannot use the vendor's checksums %s: %w", e.Sums.URL, err)
 	}
 	return d, nil
+}
+
+// sums reads the vendor's checksum file, and believes it where it is signed as it must be.
+func (f *Fetcher) sums(ctx context.Context, e *Entry) ([]byte, error) {
+	data, err := f.small(ctx, e.Sums.URL)
+	if err == nil && e.Sums.Signature != "" {
+		err = f.signed(ctx, e, data)
+	}
+	return data, err
 }
 
 // name is the file name of a digest in the cache.

@@ -52,6 +52,8 @@ func newVendor(t *testing.T) *vendor {
 			v.asked.Add(1)
 			v.ranges = append(v.ranges, r.Header.Get("Range"))
 			v.images(w, r)
+		case "/loop":
+			http.Redirect(w, r, "/loop", http.StatusFound)
 		default:
 			http.NotFound(w, r)
 		}
@@ -251,9 +253,22 @@ func TestNothingUnverifiedIsReturned(t *testing.T) {
 		"a wrong pin of ours": {prepare: func(v *vendor, f *Fetcher) {
 			f.Config.Digests = map[string]Digest{"disk": Digest("sha512:" + strings.Repeat("a", 128))}
 		}, want: "the digest is not", corrupt: true},
-		"the connection breaks":  {prepare: func(v *vendor, _ *Fetcher) { v.images = cut(content(), 100<<10) }, want: "the download stopped"},
-		"the server has it not":  {prepare: func(v *vendor, _ *Fetcher) { v.images = http.NotFound }, want: "the server does not have it"},
-		"the server is ill":      {prepare: func(v *vendor, _ *Fetcher) { v.images = status(500) }, want: "the server answers 500"},
+		"the connection breaks": {prepare: func(v *vendor, _ *Fetcher) { v.images = cut(content(), 100<<10) }, want: "the download stopped"},
+		"the server has it not": {prepare: func(v *vendor, _ *Fetcher) { v.images = http.NotFound }, want: "the server does not have it"},
+		"the server is ill":     {prepare: func(v *vendor, _ *Fetcher) { v.images = status(500) }, want: "the server answers 500"},
+		"a redirect loop": {prepare: func(v *vendor, _ *Fetcher) {
+			v.images = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/disk.qcow2", http.StatusFound) }
+		}, want: "stopped after 10 redirects"},
+		"sums in a redirect loop": {prepare: func(v *vendor, _ *Fetcher) { v.entry.Sums.URL = v.URL + "/loop" }, want: "stopped after 10 redirects"},
+		"a range of another file": {prepare: func(v *vendor, _ *Fetcher) {
+			v.images = func(w http.ResponseWriter, r *http.Request) {
+				if v.asked.Load() == 1 {
+					cut(content(), 100<<10)(w, r)
+				}
+				w.Header().Set("Content-Range", "bytes 0-9/10")
+				w.WriteHeader(http.StatusPartialContent)
+			}
+		}, want: "the server answers 206"},
 		"no sums":                {prepare: func(v *vendor, _ *Fetcher) { v.entry.Sums.URL = v.URL + "/no" }, want: "cannot read the vendor's checksums"},
 		"no sum for the image":   {prepare: func(v *vendor, _ *Fetcher) { v.sums = sumOf(content()) + "  other.qcow2\n" }, want: "it has no sha256 sum for disk.qcow2"},
 		"two sums for the image": {prepare: func(v *vendor, _ *Fetcher) { v.sums += strings.Repeat("1", 64) + "  disk.qcow2\n" }, want: "two different sha256 sums"},
@@ -269,6 +284,37 @@ func TestNothingUnverifiedIsReturned(t *testing.T) {
 			}
 			wantNothing(t, f)
 		})
+	}
+}
+
+// TestAnImageThatIsReplacedMeanwhile: the vendor puts out a new image, with its sums, while the old one is half here.
+func TestAnImageThatIsReplacedMeanwhile(t *testing.T) {
+	v := newVendor(t)
+	f := v.fetcher(t)
+	newer := bytes.ReplaceAll(content(), []byte("block"), []byte("bloc!"))
+	v.images = func(w http.ResponseWriter, r *http.Request) {
+		if v.asked.Load() == 1 {
+			cut(content(), 200<<10)(w, r)
+		}
+		serve(newer)(w, r)
+	}
+	if img, err := f.Fetch(t.Context(), v.entry); !errors.Is(err, ErrCorrupt) {
+		t.Fatalf("Fetch = %v, %v, want half of each refused", img, err)
+	}
+	if last := v.ranges[len(v.ranges)-1]; last != "" {
+		t.Errorf("the last request asked for %q, want it whole", last)
+	}
+	wantNothing(t, f)
+	v.sums = sumOf(newer) + "  disk.qcow2\n"
+	img, err := f.Fetch(t.Context(), v.entry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(img.Path); err != nil || !bytes.Equal(data, newer) {
+		t.Errorf("%d bytes, %v, want the newer image", len(data), err)
+	}
+	if parts, _ := filepath.Glob(filepath.Join(f.Dir, "*.part")); len(parts) > 0 {
+		t.Errorf("left behind: %v", parts)
 	}
 }
 
