@@ -188,7 +188,7 @@ func (r *run) decide(ctx context.Context) error {
 	for _, n := range machine.NICs {
 		now.MACs = append(now.MACs, n.MAC)
 	}
-	why, err := r.state.renew(now, machine.MachineID, r.Now())
+	why, err := r.state.renew(now, machine.MachineID, claim.Cluster, r.Now())
 	if err != nil {
 		return err
 	}
@@ -301,7 +301,7 @@ func (r *run) scene(eyes host.Reader) *rewriters.Scene {
 	}
 	s := rewriters.NewScene(r.phase, old, from, r.to, r.imprint.Policy, eyes, r.state.Seed)
 	s.Rekey = r.state.Converged[r.phase].Seed != seedID(r.state.Seed)
-	s.Born, s.Begun = r.state.Born, r.state.Begun
+	s.Born, s.Begun, s.Cluster = r.state.Born, r.state.Begun, r.state.Cluster
 	return s
 }
 

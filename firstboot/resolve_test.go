@@ -70,7 +70,7 @@ func TestRenew(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			s := &State{Seed: rewriters.Seed("golden seed"), Machine: c.was}
-			why, err := s.renew(c.now, "id", fixed)
+			why, err := s.renew(c.now, "id", "", fixed)
 			if err != nil || (why != "") != c.clone || (string(s.Seed) != "golden seed") != c.clone {
 				t.Errorf("why %q, error %v, seed changed %v", why, err, string(s.Seed) != "golden seed")
 			}
@@ -79,10 +79,10 @@ func TestRenew(t *testing.T) {
 	first := &State{}
 	// Cut before it converged, then cloned: the id that it had is an old one.
 	s := &State{Seed: rewriters.Seed("x"), Machine: was}
-	if _, err := s.renew(Factors{Instance: "i2"}, "id", fixed); err != nil || !slices.Contains(s.Lives, "id") {
+	if _, err := s.renew(Factors{Instance: "i2"}, "id", "", fixed); err != nil || !slices.Contains(s.Lives, "id") {
 		t.Errorf("a clone that never converged forgets its id: %v %v", s.Lives, err)
 	}
-	if why, err := first.renew(was, "id", fixed); why == "" || err != nil || len(first.Seed) != 32 {
+	if why, err := first.renew(was, "id", "", fixed); why == "" || err != nil || len(first.Seed) != 32 {
 		t.Errorf("first boot: %q %v, %d bytes of seed", why, err, len(first.Seed))
 	}
 }

@@ -25,9 +25,11 @@ const maxOld = 64
 
 // A State is what firstboot remembers between runs: identity.StateFile, 0600, because the seed makes all secrets.
 type State struct {
-	Format  int            `json:"format"`
-	Seed    rewriters.Seed `json:"seed"`
-	Born    time.Time      `json:"born"` // when the seed was made
+	Format int            `json:"format"`
+	Seed   rewriters.Seed `json:"seed"`
+	Born   time.Time      `json:"born"` // when the seed was made
+	// Cluster makes the secrets that the nodes of a cluster share. It is taken when a life begins, and kept.
+	Cluster rewriters.Seed `json:"cluster,omitempty"`
 	Machine Factors        `json:"machine"`
 	// Lives are the machine ids that the disk had when it woke up in another machine.
 	Lives []string `json:"lives,omitempty"`
@@ -99,7 +101,7 @@ func (s *State) save(h *host.Host) error {
 
 // renew gives the state a seed of its own when there is none or when the disk woke up in another machine. It returns the
 // reason, or "" when nothing changed. The machine id that stands there at such a moment is that of the life before.
-func (s *State) renew(now Factors, machineID string, at time.Time) (string, error) {
+func (s *State) renew(now Factors, machineID, cluster string, at time.Time) (string, error) {
 	why := s.Machine.differs(now)
 	switch {
 	case len(s.Seed) == 0:
@@ -114,7 +116,7 @@ func (s *State) renew(now Factors, machineID string, at time.Time) (string, erro
 	if err := cut.Random(s.Seed, fmt.Sprint(now)); err != nil {
 		return "", fmt.Errorf("cannot make a seed: %w", err)
 	}
-	s.Born, s.Machine = at.UTC().Truncate(time.Second), now
+	s.Born, s.Machine, s.Cluster = at.UTC().Truncate(time.Second), now, rewriters.ClusterSeed(cluster)
 	return why, nil
 }
 
@@ -125,6 +127,9 @@ func (s *State) end(machineID string) {
 	}
 	if s.Converged[rewriters.Stack].Seed != seedID(s.Seed) {
 		s.Begun = append(s.Begun, s.Seed)
+		if s.Cluster != nil {
+			s.Begun = append(s.Begun, s.Cluster)
+		}
 	}
 }
 

@@ -134,5 +134,7 @@ type Claim struct {
 	Prefix    string                `json:"prefix,omitempty"`
 	Peers     map[string]netip.Addr `json:"peers,omitempty"`
 	PhoneHome string                `json:"phone_home,omitempty"` // URL that gets the report by POST
-	MachineID string                `json:"-"`                    // of an identity that is given whole; any other clone makes its own
+	// Cluster is a secret that all nodes of one cluster are told: the passwords of the accounts that they share come from it.
+	Cluster   string `json:"cluster,omitempty"`
+	MachineID string `json:"-"` // of an identity that is given whole; any other clone makes its own
 }

@@ -41,7 +41,7 @@ func accounts() Rewriter {
 		Leaves: []Place{
 			{Where: "mysql.user", Key: "root", Why: "logs in over the unix socket, without a password"},
 			{Where: "any account", Key: "with its password in a place unknown here", Why: "half a change locks the service out; the report names the place"},
-			{Where: "any account of a cluster", Why: "other nodes have the same password; new ones would lock them out"},
+			{Where: "any account of a cluster", Key: "whose nodes were told no secret", Why: "other nodes have the same password; new ones would lock them out"},
 			{Where: "heat.conf auth_encryption_key, barbican's kek, swift's hash path", Why: "what is stored is encrypted or placed by them"},
 		},
 		Plan: planAccounts,
@@ -95,7 +95,7 @@ func (s *Scene) findAccounts(ctx context.Context) (map[string]*account, error) {
 	add := func(c credential) {
 		a := found[c.account]
 		if a == nil {
-			a = &account{name: c.account, want: s.Secret(c.account, 32), begun: s.begunSecrets(c.account, 32)}
+			a = &account{name: c.account, want: s.accountSecret(c.account, 32), begun: s.begunSecrets(c.account, 32)}
 			found[c.account] = a
 		}
 		a.places = append(a.places, c)
@@ -147,6 +147,10 @@ func (s *Scene) decideAccount(ctx context.Context, a *account) error {
 	if a.whyKept != "" {
 		return nil
 	}
+	if s.servedElsewhere(a) {
+		a.changes = true // the node that serves it comes to the same password
+		return nil
+	}
 	var err error
 	switch a.kind() {
 	case "mysql":
@@ -161,13 +165,13 @@ func (s *Scene) decideAccount(ctx context.Context, a *account) error {
 }
 
 func (s *Scene) placesDisagree(a *account) string {
-	if len(s.To.Peers) > 0 {
-		return "other nodes of the cluster have it, too"
+	if len(s.To.Peers) > 0 && s.Cluster == nil {
+		return "other nodes of the cluster have it, too, and this one was told no secret of the cluster"
 	}
 	for _, c := range a.places {
 		switch {
 		case c.copied || c.password == a.want || slices.Contains(a.begun, c.password):
-		case c.host != "" && !s.here(c.host):
+		case c.host != "" && !s.here(c.host) && !s.sharedWith(c.host):
 			return c.path + " uses it on another machine, " + c.host
 		case c.password == "" || c.uneven:
 			return c.path + " " + c.key + " has none, or several"
@@ -178,6 +182,26 @@ func (s *Scene) placesDisagree(a *account) string {
 		}
 	}
 	return ""
+}
+
+// sharedWith tells whether a host is a node of this clone's cluster, which takes the same passwords from the same secret.
+func (s *Scene) sharedWith(host string) bool {
+	_, named := s.To.Peers[host]
+	return named && s.Cluster != nil
+}
+
+// servedElsewhere tells whether an account is in a server on another node of the cluster.
+func (s *Scene) servedElsewhere(a *account) bool {
+	if s.Cluster == nil {
+		return false
+	}
+	switch a.kind() {
+	case "keystone":
+		return !s.asked("keystone")
+	case "rabbit":
+		return !s.brokerIsHere()
+	}
+	return slices.ContainsFunc(a.places, func(c credential) bool { return s.sharedWith(c.host) })
 }
 
 // decideDatabase proposes the new hash for every host part of a MariaDB account.

@@ -10,6 +10,7 @@ import (
 
 	"goldsmith/firstboot/identity"
 	"goldsmith/firstboot/plan"
+	"goldsmith/firstboot/rewriters"
 	"goldsmith/firstboot/rewriters/rewritertest"
 )
 
@@ -155,6 +156,42 @@ func TestPasswordsOfAClusterStay(t *testing.T) {
 	after := m.files(t)
 	for _, old := range goldenPasswords {
 		same(t, before, after, old)
+	}
+}
+
+// Nodes that were told one secret come to the same passwords, each with a seed of its own: the controller in its servers and
+// files, the compute, which has no server, in its files. Another cluster comes to others.
+func TestPasswordsOfAClusterWithASecret(t *testing.T) {
+	node := func(name, seed, cluster string) map[string]string {
+		t.Helper()
+		f := fixture(t, name)
+		to := f.Scene.To[0]
+		if to.Peers == nil {
+			to.Peers = map[string]netip.Addr{"compute1": netip.MustParseAddr("10.0.0.50")}
+		}
+		m := newMachine(t, f)
+		m.seed, m.cluster = rewriters.Seed(seed), rewriters.ClusterSeed(cluster)
+		m.become(t, to, true)
+		if again := m.become(t, to, true); len(again) > 0 {
+			t.Errorf("%s: a second plan is not empty:\n%s", name, render(again))
+		}
+		for file, data := range m.files(t) {
+			if strings.Contains(data, "OfNobody") || strings.Contains(data, "BusGolden345@") {
+				t.Errorf("%s: %s still has a golden password", name, file)
+			}
+		}
+		return m.told(t)
+	}
+	controller := node("openstack-debian", "0123456789abcdef0123456789abcdef", "the secret of east")
+	compute := node("openstack-compute", "fedcba9876543210fedcba9876543210", "the secret of east")
+	other := node("openstack-compute", "fedcba9876543210fedcba9876543210", "the secret of west")
+	for _, name := range []string{"rabbit/openstack", "keystone/nova", "keystone/neutron", "keystone/placement"} {
+		if compute[name] == "" || compute[name] != controller[name] {
+			t.Errorf("%s: %q on the compute, %q on its controller", name, compute[name], controller[name])
+		}
+		if compute[name] == other[name] {
+			t.Errorf("%s is the same in two clusters", name)
+		}
 	}
 }
 

@@ -32,8 +32,7 @@ func (s *Scene) brokerCannot(a *account) string {
 	if a.old == "guest" && a.user() == "guest" {
 		return "guest with the password guest is RabbitMQ's own default, and no secret; the broker takes it over the loopback only"
 	}
-	nodes, err := s.Host.Glob("/var/lib/rabbitmq/mnesia/*")
-	if err != nil || len(nodes) == 0 {
+	if !s.brokerIsHere() {
 		return "the broker is not on this machine, or never ran"
 	}
 	args, ok, err := s.Get(shellvar.Codec, rabbitEnv, brokerArgs)
@@ -43,12 +42,18 @@ func (s *Scene) brokerCannot(a *account) string {
 	return ""
 }
 
+// brokerIsHere tells whether RabbitMQ has run on this machine.
+func (s *Scene) brokerIsHere() bool {
+	nodes, err := s.Host.Glob("/var/lib/rabbitmq/mnesia/*")
+	return err == nil && len(nodes) > 0
+}
+
 // brokerDefinitions tells the broker the passwords of all accounts that change. In the local phase that is before its start;
 // in the stack phase everything stands there already.
 func (s *Scene) brokerDefinitions() error {
 	var users []brokerUser
 	for _, name := range slices.Sorted(maps.Keys(s.accounts)) {
-		if a := s.accounts[name]; a.kind() == "rabbit" && a.changes {
+		if a := s.accounts[name]; a.kind() == "rabbit" && a.changes && s.brokerIsHere() {
 			users = append(users, brokerUser{Name: a.user(), Hash: brokerHash(a.want, s.SecretBytes(name+"/salt", 4)),
 				Algorithm: "rabbit_password_hashing_sha256", Tags: brokerTags(a.user())})
 		}

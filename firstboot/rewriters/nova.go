@@ -58,9 +58,9 @@ func novaSettings() []Setting {
 			key  string
 			rule Rule
 		}{
-			{"[vnc] server_listen", PublicAddress}, {"[vnc] server_proxyclient_address", consoleHost}, {"[vnc] novncproxy_base_url", PublicURL},
-			{"[spice] server_listen", PublicAddress}, {"[spice] server_proxyclient_address", consoleHost}, {"[spice] html5proxy_base_url", PublicURL},
-			{"[serial_console] proxyclient_address", consoleHost}, {"[serial_console] base_url", PublicURL},
+			{"[vnc] server_listen", PublicAddress}, {"[vnc] server_proxyclient_address", consoleHost}, {"[vnc] novncproxy_base_url", consoleProxy},
+			{"[spice] server_listen", PublicAddress}, {"[spice] server_proxyclient_address", consoleHost}, {"[spice] html5proxy_base_url", consoleProxy},
+			{"[serial_console] proxyclient_address", consoleHost}, {"[serial_console] base_url", consoleProxy},
 		} {
 			out = append(out, Setting{File: f, Codec: ini.Codec, Key: k.key, Rule: k.rule, Why: "where clients and proxies find a VM's console"})
 		}
@@ -74,6 +74,21 @@ func consoleHost(s *Scene, was string) (string, error) {
 		return want, nil
 	}
 	return s.name(was), nil
+}
+
+// consoleProxy is the URL of a proxy. A compute's is on its controller, which is the node that it finds the broker on.
+func consoleProxy(s *Scene, was string) (string, error) {
+	url, _, err := s.Get(ini.Codec, novaFiles[0], "[DEFAULT] transport_url")
+	hosts := authority.Hosts(url)
+	if err != nil || len(hosts) != 1 {
+		return s.url(was, true), err
+	}
+	controller, ok := s.To.Peers[hosts[0]]
+	if !ok {
+		return s.url(was, true), nil
+	}
+	was, _ = authority.Rewrite(was, func(string) bool { return true }, controller.String())
+	return was, nil
 }
 
 func planNova(ctx context.Context, s *Scene) error {

@@ -28,6 +28,8 @@ type Scene struct {
 	// Begun are the seeds of earlier lives of this disk that were cut before they converged: some places may hold what came
 	// from them.
 	Begun []Seed
+	// Cluster makes the passwords that all nodes of a cluster share; nil where the clone was told no such secret.
+	Cluster Seed
 	// Born is when this clone decided who it is; certificates start then.
 	Born time.Time
 
@@ -256,6 +258,14 @@ func (s *Scene) Danger(what, why string) {
 // Secret returns the clone's own secret of that name: n characters of [A-Za-z0-9], the same at every call. The alphabet is
 // the one that survives URLs, shell, hiera and oslo.config unescaped.
 func (s *Scene) Secret(name string, n int) string { return s.seed.Password(name, n) }
+
+// accountSecret is the password of an account: its nodes' common one in a cluster, else the clone's own.
+func (s *Scene) accountSecret(name string, n int) string {
+	if s.Cluster != nil {
+		return s.Cluster.Password(name, n)
+	}
+	return s.Secret(name, n)
+}
 
 // begunSecrets returns what the secret of that name would have been in lives that were cut.
 func (s *Scene) begunSecrets(name string, n int) []string {

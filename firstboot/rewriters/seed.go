@@ -12,6 +12,14 @@ type Seed []byte
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
+// ClusterSeed is the seed that all nodes of a cluster make of the secret that they were told; nil where there is none.
+func ClusterSeed(secret string) Seed {
+	if secret == "" {
+		return nil
+	}
+	return Seed(secret).Bytes("cluster", 32)
+}
+
 // Bytes returns n bytes that belong to name (HKDF-SHA256, RFC 5869).
 func (s Seed) Bytes(name string, n int) []byte {
 	b, err := hkdf.Key(sha256.New, []byte(s), nil, "goldsmith/"+name, n)

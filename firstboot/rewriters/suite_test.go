@@ -36,11 +36,12 @@ func TestFixtures(t *testing.T) {
 
 type machine struct {
 	*rewritertest.Machine
-	f    *rewritertest.Fixture
-	dir  string
-	old  rewriters.Old
-	seed rewriters.Seed
-	off  string // a rewriter that is not asked
+	f       *rewritertest.Fixture
+	dir     string
+	old     rewriters.Old
+	seed    rewriters.Seed
+	off     string // a rewriter that is not asked
+	cluster rewriters.Seed
 }
 
 func newMachine(t *testing.T, f *rewritertest.Fixture) *machine {
@@ -90,6 +91,7 @@ func (m *machine) become(t *testing.T, to identity.Identity, rekey bool) []plan.
 	var all []plan.Change
 	for _, ph := range []rewriters.Phase{rewriters.Local, rewriters.Stack} {
 		s := rewriters.NewScene(ph, m.old, m.f.Scene.Baked, to, m.f.Scene.Policy, m, m.seed)
+		s.Cluster = m.cluster
 		s.Rekey, s.Born = rekey, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 		p, err := rewriters.Run(context.Background(), s, list)
 		check(t, err)

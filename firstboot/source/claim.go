@@ -12,7 +12,7 @@ import (
 )
 
 // fields are what a claim can say, as the flat sources spell them. A peer is "peer.NAME".
-const fields = "hostname, instance, interface, prefix, peer.NAME, phone_home"
+const fields = "hostname, instance, interface, prefix, peer.NAME, phone_home, cluster"
 
 func (d *draft) fail(field, format string, args ...any) {
 	d.errs = append(d.errs, fmt.Errorf("cannot read %s of %s: %w", field, d.source, fmt.Errorf(format, args...)))
@@ -37,6 +37,9 @@ func (d *draft) set(field, value string) {
 	case field == "phone_home":
 		d.claim.PhoneHome = value
 		err = checkURL(value)
+	case field == "cluster":
+		d.claim.Cluster = value
+		err = checkSecret(value)
 	case strings.HasPrefix(field, "peer."):
 		err = d.peer(strings.TrimPrefix(field, "peer."), value)
 	default:
@@ -185,6 +188,18 @@ func checkToken(v string, limit int, without string) error {
 		if r <= ' ' || r > '~' || strings.ContainsRune(without, r) {
 			return fmt.Errorf("%q may not stand in %q", r, v)
 		}
+	}
+	return nil
+}
+
+// checkSecret takes what nobody guesses. No error repeats it.
+func checkSecret(v string) error {
+	const least, most = 16, 128
+	if len(v) < least || len(v) > most {
+		return fmt.Errorf("want %d to %d characters, not %d", least, most, len(v))
+	}
+	if strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return errors.New("want printable ASCII without blanks")
 	}
 	return nil
 }

@@ -38,6 +38,8 @@ func parseCmdline(source string, words []string) *draft {
 			d.fail(field, "no value")
 		case seen[field]:
 			d.fail(field, "stands twice")
+		case field == "cluster":
+			d.fail(field, "a secret cannot stand where every user reads it; use another source")
 		default:
 			d.set(field, value)
 		}

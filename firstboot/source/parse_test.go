@@ -51,6 +51,7 @@ func TestParseCmdline(t *testing.T) {
 		{"long label", "goldsmith.hostname=" + strings.Repeat("a", 64), identity.Claim{}, "not a host name"},
 		{"long name", "goldsmith.hostname=" + strings.Repeat("a.", 130) + "a", identity.Claim{}, "too many"},
 		{"long link", "goldsmith.interface=abcdefghijklmnop", identity.Claim{}, "not the name of a link"},
+		{"a secret", "goldsmith.cluster=0123456789abcdef", identity.Claim{}, "every user reads it"},
 		{"prefix with a slash", "goldsmith.prefix=a/b", identity.Claim{}, "may not stand"},
 	} {
 		t.Run(c.name, func(t *testing.T) { check(t, parseCmdline("s", kernelWords(c.line)), c.want, c.fault) })
@@ -127,6 +128,9 @@ func TestDecode(t *testing.T) {
 			identity.Claim{Hostname: "c1", Instance: "i", Interface: "eth0", Prefix: "p", PhoneHome: "http://h/",
 				Peers: map[string]netip.Addr{"c2": netip.MustParseAddr("10.0.0.2")}}, ""},
 		{"empty object", "{}\n", identity.Claim{}, ""},
+		{"a cluster", `{"cluster":"0123456789abcdef"}`, identity.Claim{Cluster: "0123456789abcdef"}, ""},
+		{"a secret that is guessed", `{"cluster":"east"}`, identity.Claim{}, "cluster of s: want 16 to 128 characters, not 4"},
+		{"a secret with a blank", `{"cluster":"0123456789 abcdef"}`, identity.Claim{}, "without blanks"},
 		{"twice", `{"hostname":"a","hostname":"b"}`, identity.Claim{}, "stands twice"},
 		{"case matters", `{"Hostname":"a"}`, identity.Claim{}, "no such field"},
 		{"trailing", `{"hostname":"a"} {}`, identity.Claim{}, "something follows"},
