@@ -35,11 +35,22 @@ type Clash struct {
 	Clones []string `json:"clones"`
 }
 
-// Verify asks every named clone from outside whether it is itself, and compares them. The error names each probe that
-// failed and each clash, with the code report.Unverified; the proof is complete in that case too. Services may take until
-// patience is over to answer; tell hears what is waited for, from several goroutines, and may be nil.
+// An Inquiry says how clones are asked.
+type Inquiry struct {
+	Patience time.Duration // how long services may take to answer
+	Deep     bool          // also make things in each cloud, and remove them again
+	Tell     func(string)  // hears what is waited for, from several goroutines; may be nil
+}
+
+// Verify asks without making anything; see VerifyBy.
 func (b Bench) Verify(ctx context.Context, name string, patience time.Duration, tell func(string)) (*Proof, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	return b.VerifyBy(ctx, name, Inquiry{Patience: patience, Tell: tell})
+}
+
+// VerifyBy asks every named clone from outside whether it is itself, and compares them. The error names each probe that
+// failed and each clash, with the code report.Unverified; the proof is complete in that case too.
+func (b Bench) VerifyBy(ctx context.Context, name string, by Inquiry) (*Proof, error) {
+	ctx, cancel := context.WithTimeout(ctx, by.Patience)
 	defer cancel()
 	s, clones, err := b.Find(name)
 	if err != nil {
@@ -60,7 +71,7 @@ func (b Bench) Verify(ctx context.Context, name string, patience time.Duration, 
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			p.Clones[i] = s.ask(ctx, d, c, all, tell)
+			p.Clones[i] = s.ask(ctx, d, c, all, by)
 		})
 	}
 	wg.Wait()
@@ -69,18 +80,20 @@ func (b Bench) Verify(ctx context.Context, name string, patience time.Duration, 
 }
 
 // ask asks one clone everything. A clone without an address cannot be asked.
-func (s *State) ask(ctx context.Context, d driver.Driver, c Clone, all []Standing, tell func(string)) Proven {
+func (s *State) ask(ctx context.Context, d driver.Driver, c Clone, all []Standing, by Inquiry) Proven {
 	i := slices.IndexFunc(all, func(st Standing) bool { return st.Clone == c.Name })
 	out := Proven{Standing: all[i]}
 	if !out.Address.IsValid() {
 		return out
 	}
+	tell := by.Tell
 	if tell == nil {
 		tell = func(string) {}
 	}
 	out.Answers = probe.Ask(ctx, probe.Target{
 		Clone: c.Name, Address: out.Address, Reported: out.Claimed, MAC: c.MAC, ClientID: out.Client, Foreign: foreign(all[i], all, s.golden()),
 		Tell:     func(what string) { tell(c.Name + ": " + what) },
+		Deep:     by.Deep,
 		Settled:  out.State == Condition(report.Ready),
 		Inside:   s.Network.Do,
 		Connect:  s.Network.Dial,

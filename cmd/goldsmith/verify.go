@@ -23,6 +23,7 @@ func verifyCommand() *cli.Command {
 		ArgsUsage:   "FLEET|CLONE",
 		Description: "Asks each clone at its leased address, over the network, and compares the clones:\n" + strings.Join(questions, "\n"),
 		Flags: []cli.Flag{homeFlag(), jsonFlag(),
+			&cli.BoolFlag{Name: "deep", Usage: "also run a server in each cloud, with an image and a network of its own, and remove all three"},
 			&cli.DurationFlag{Name: "timeout", Usage: "give services `TIME` to answer", Value: 3 * time.Minute}},
 		Action: func(c *cli.Context) error {
 			b, name, err := benchAndName(c)
@@ -36,7 +37,8 @@ func verifyCommand() *cli.Command {
 
 func verify(c *cli.Context, b fleet.Bench, name string) error {
 	say := narrator(c)
-	p, err := b.Verify(c.Context, name, c.Duration("timeout"), func(what string) { say("waiting: %s", what) })
+	p, err := b.VerifyBy(c.Context, name, fleet.Inquiry{Patience: c.Duration("timeout"), Deep: c.Bool("deep"),
+		Tell: func(what string) { say("waiting: %s", what) }})
 	if p == nil {
 		return err
 	}
@@ -60,7 +62,7 @@ func writeProof(c *cli.Context, p *fleet.Proof) error {
 }
 
 // stackColumns are the probes that have a column of their own where some clone has such a stack.
-var stackColumns = []string{"keystone", "horizon"}
+var stackColumns = []string{"keystone", "horizon", "nova", "neutron", "server"}
 
 func proofRows(p *fleet.Proof) [][]string {
 	head := []string{"CLONE", "MAC", "IP", "HOST"}

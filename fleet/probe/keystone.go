@@ -32,14 +32,14 @@ func askKeystone(ctx context.Context, t Target) Answer {
 	if err != nil {
 		return fail("no login", "%v", err)
 	}
-	var list catalogue
+	var s session
 	a := t.again(ctx, func() Answer {
-		if list, err = login(ctx, t, rc); err != nil {
+		if s, err = login(ctx, t, rc); err != nil {
 			return fail("no token", "%v", err)
 		}
 		return pass("token ok 5000/v3")
 	})
-	if wrong := t.strangers(list); len(wrong) > 0 {
+	if wrong := t.strangers(s.catalogue); len(wrong) > 0 {
 		return fail("wrong names", "the catalogue names %s", strings.Join(wrong, ", "))
 	}
 	return a
@@ -86,38 +86,31 @@ type endpoint struct {
 }
 
 // login is POST /v3/auth/tokens, scoped to the project (OpenStack Identity API v3). No error holds the password.
-func login(ctx context.Context, t Target, rc map[string]string) (catalogue, error) {
-	type named map[string]any
-	domain := func(key string) named {
+func login(ctx context.Context, t Target, rc map[string]string) (session, error) {
+	domain := func(key string) object {
 		if v := rc[key]; v != "" {
-			return named{"name": v}
+			return object{"name": v}
 		}
-		return named{"id": "default"}
+		return object{"id": "default"}
 	}
-	body, err := json.Marshal(named{"auth": named{
-		"identity": named{"methods": []string{"password"}, "password": named{"user": named{
+	s := session{target: t}
+	where := t.url(5000, "/v3/auth/tokens")
+	res, err := s.send(ctx, http.MethodPost, where, object{"auth": object{
+		"identity": object{"methods": []string{"password"}, "password": object{"user": object{
 			"name": rc["OS_USERNAME"], "password": rc["OS_PASSWORD"], "domain": domain("OS_USER_DOMAIN_NAME"),
 		}}},
-		"scope": named{"project": named{"name": rc["OS_PROJECT_NAME"], "domain": domain("OS_PROJECT_DOMAIN_NAME")}},
+		"scope": object{"project": object{"name": rc["OS_PROJECT_NAME"], "domain": domain("OS_PROJECT_DOMAIN_NAME")}},
 	}})
 	if err != nil {
-		return nil, err
-	}
-	where := t.url(5000, "/v3/auth/tokens")
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, where, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	res, err := t.client().Do(req)
-	if err != nil {
-		return nil, err
+		return s, err
 	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusCreated || res.Header.Get("X-Subject-Token") == "" {
-		return nil, fmt.Errorf("%s answers %s and no token", where, res.Status)
+	s.token = res.Header.Get("X-Subject-Token")
+	if res.StatusCode != http.StatusCreated || s.token == "" {
+		return s, fmt.Errorf("%s answers %s and no token", where, res.Status)
 	}
-	return decodeCatalogue(res.Body)
+	s.catalogue, err = decodeCatalogue(res.Body)
+	return s, err
 }
 
 func decodeCatalogue(r io.Reader) (catalogue, error) {

@@ -87,16 +87,50 @@ func TestKeystoneWithoutALoginFails(t *testing.T) {
 	}
 }
 
+// django answers as Horizon does below a root: a form with a token that belongs to a cookie, and after a good login a session
+// and the way to where it ends.
+func django(root, password, end string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		cookie, _ := r.Cookie("csrftoken")
+		session, _ := r.Cookie("sessionid")
+		switch {
+		case r.Host != "192.0.2.7":
+			http.Error(w, "Bad Request", http.StatusBadRequest)
+		case r.URL.Path == root+"/auth/login/" && r.Method == http.MethodPost:
+			good := cookie != nil && cookie.Value == "c1" && r.FormValue("csrfmiddlewaretoken") == "x&y" && r.FormValue("region") == "default"
+			switch {
+			case !good:
+				http.Error(w, "CSRF verification failed", http.StatusForbidden)
+			case r.FormValue("username") != "admin" || r.FormValue("password") != password:
+				io.WriteString(w, "Invalid credentials")
+			default:
+				http.SetCookie(w, &http.Cookie{Name: "sessionid", Value: "s1", Path: "/"})
+				http.Redirect(w, r, end, http.StatusFound)
+			}
+		case r.URL.Path == root+"/auth/login/":
+			http.SetCookie(w, &http.Cookie{Name: "csrftoken", Value: "c1", Path: "/"})
+			io.WriteString(w, `<form><input type="hidden" name="csrfmiddlewaretoken" value="x&amp;y"><input name="region" value="default" type="hidden" id="r"></form>`)
+		case r.URL.Path == end && session != nil && session.Value == "s1":
+			io.WriteString(w, "Overview")
+		case r.URL.Path == end:
+			http.Redirect(w, r, root+"/auth/login/", http.StatusFound)
+		default:
+			http.NotFound(w, r)
+		}
+	}
+}
+
 func TestHorizon(t *testing.T) {
-	const form = `<input name="csrfmiddlewaretoken" value="x">`
 	tests := []struct {
 		name    string
 		handler http.HandlerFunc
 		verdict report.Verdict
 		why     string
 	}{
-		{"at the root", func(w http.ResponseWriter, r *http.Request) { serve(w, r, "/auth/login/", form) }, report.Pass, ""},
-		{"below /horizon", func(w http.ResponseWriter, r *http.Request) { serve(w, r, "/horizon/auth/login/", form) }, report.Pass, ""},
+		{"at the root", django("", "s3cret", "/project/"), report.Pass, ""},
+		{"below /horizon", django("/horizon", "s3cret", "/horizon/project/"), report.Pass, ""},
+		{"the golden password", django("", "golden", "/project/"), report.Fail, "does not let admin in"},
+		{"sent to the golden machine after the login", django("", "s3cret", "http://198.51.100.77/project/"), report.Fail, "198.51.100.77"},
 		{"Django does not know the name", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusBadRequest) }, report.Fail, "400"},
 		{"Apache's own page", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "It works!") }, report.Fail, "no login page"},
 		{"sent to the golden machine", func(w http.ResponseWriter, r *http.Request) {
@@ -105,25 +139,17 @@ func TestHorizon(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := askHorizon(t.Context(), target(t, tt.handler, map[string]string{"/etc/openstack-dashboard/local_settings.py": ""}))
-			if a.Verdict != tt.verdict || !strings.Contains(a.Why, tt.why) {
+			a := askHorizon(t.Context(), target(t, tt.handler, map[string]string{"/etc/openstack-dashboard/local_settings.py": "", "/root/openrc": openrc}))
+			if a.Verdict != tt.verdict || !strings.Contains(a.Why, tt.why) || strings.Contains(a.Why, "s3cret") {
 				t.Errorf("got %+v", a)
 			}
 		})
 	}
 }
 
-func serve(w http.ResponseWriter, r *http.Request, path, body string) {
-	if r.URL.Path != path || r.Host != "192.0.2.7" {
-		http.NotFound(w, r)
-		return
-	}
-	io.WriteString(w, body)
-}
-
 func TestStacksThatAreNotThereAreSkipped(t *testing.T) {
 	tg := target(t, nil, nil)
-	for _, p := range []Probe{keystone(), horizon(), keystoneKeys(), hostKey()} {
+	for _, p := range []Probe{keystone(), horizon(), keystoneKeys(), hostKey(), compute(), network(), server()} {
 		if a := p.Ask(t.Context(), tg); a.Verdict != report.Skip || a.Why == "" {
 			t.Errorf("%s: got %+v", p.Name, a)
 		}
