@@ -1,6 +1,7 @@
 package install
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -15,10 +16,12 @@ import (
 	"goldsmith/firstboot/identity"
 )
 
-// An openStack configures an all-in-one cloud from Debian's packages in the booted machine, of which no service runs yet.
+// An openStack configures a cloud, or one node of it, from Debian's packages in the booted machine, of which no service runs yet.
 //
 // What can be hidden from a clone's address is hidden: databases, message broker, cache and the services among each other
-// use the loopback. What clients see, which is the catalogue and Horizon, names the machine, and firstboot rewrites it.
+// use the loopback, and nova, neutron and cinder know the machine by one name that all clones share. What clients see, which
+// is the catalogue and Horizon, names the machine, and firstboot rewrites it. A compute node finds its controller by that same
+// name, whose address each clone is told.
 type openStack struct {
 	recipe.OpenStack
 	id   identity.Identity
@@ -33,22 +36,43 @@ type openStack struct {
 // loopback is where the services of one machine find each other.
 const loopback = "127.0.0.1"
 
-// configure runs the whole of it: files first, then databases, then the catalogue through keystone itself, and in the end
-// every service is asked for an answer.
-func (o *openStack) configure(ctx context.Context) error {
-	o.passwords = map[string]string{}
-	for _, do := range []struct {
-		what string
-		run  func(context.Context) error
-	}{
-		{"configuration", o.writeConfiguration},
+// server is where this node finds keystone, the broker and the rest.
+func (o *openStack) server() string {
+	if o.Role == recipe.RoleCompute {
+		return recipe.ControllerName
+	}
+	return loopback
+}
+
+// A stage is a part of the configuration.
+type stage struct {
+	what string
+	run  func(context.Context) error
+}
+
+// stages are files first, then databases, then the catalogue through keystone itself, and in the end every service is asked
+// for an answer. On a compute node there are only files: its services would wait for a controller.
+func (o *openStack) stages() []stage {
+	files := stage{"configuration", o.writeConfiguration}
+	if o.Role == recipe.RoleCompute {
+		return []stage{files, {"services", o.enableServices}}
+	}
+	return []stage{
+		files,
 		{"databases and broker", o.startInfrastructure},
 		{"schemas", o.syncSchemas},
 		{"keystone", o.startKeystone},
 		{"catalogue", o.fillCatalogue},
 		{"services", o.startServices},
 		{"answers", o.waitForServices},
-	} {
+		{"agents", o.waitForAgents},
+	}
+}
+
+// configure does all stages.
+func (o *openStack) configure(ctx context.Context) error {
+	o.passwords = map[string]string{}
+	for _, do := range o.stages() {
 		o.wait(do.what)
 		if err := do.run(ctx); err != nil {
 			return fmt.Errorf("cannot set up %s: %w", do.what, err)
@@ -73,7 +97,7 @@ func (o *openStack) public(port int, path string) string {
 // services returns what is known of the wanted services, in the order of the catalogue.
 func (o *openStack) services() []service {
 	var out []service
-	for _, s := range services() {
+	for _, s := range catalogue(o.Role) {
 		if s.name == "keystone" || slices.Contains(o.Services, s.name) {
 			out = append(out, s)
 		}
@@ -112,15 +136,26 @@ func Lacks(r *recipe.Recipe, s recipe.Step) []string {
 			}
 		}
 	}
-	lack("an OpenStack", infrastructurePackages)
-	for _, v := range services() {
-		if v.name == "keystone" || slices.Contains(s.OpenStack.Services, v.name) {
-			lack(v.name, v.packages)
-			for _, n := range v.needs {
-				if !slices.Contains(s.OpenStack.Services, n) {
-					out = append(out, fmt.Sprintf("%s needs the service %s", v.name, n))
-				}
+	role := s.OpenStack.Role
+	if role != recipe.RoleCompute {
+		lack("an OpenStack", infrastructurePackages)
+	}
+	known := map[string]bool{}
+	for _, v := range catalogue(role) {
+		known[v.name] = true
+		if v.name != "keystone" && !slices.Contains(s.OpenStack.Services, v.name) {
+			continue
+		}
+		lack(v.name, v.packages)
+		for _, n := range v.needs {
+			if !slices.Contains(s.OpenStack.Services, n) {
+				out = append(out, fmt.Sprintf("%s needs the service %s", v.name, n))
 			}
+		}
+	}
+	for _, name := range s.OpenStack.Services {
+		if !known[name] {
+			out = append(out, fmt.Sprintf("%s is not for the role %q", name, cmp.Or(role, "all")))
 		}
 	}
 	if r.Boot.Target != "basic.target" {
@@ -219,14 +254,29 @@ func (o *openStack) startKeystone(ctx context.Context) error {
 	return o.answers(ctx, o.public(5000, "/v3"))
 }
 
-// startServices enables and starts every service, each once, with its configuration.
-func (o *openStack) startServices(ctx context.Context) error {
+// units lists the services' units.
+func (o *openStack) units() []string {
 	var units []string
 	for _, s := range o.services() {
 		units = append(units, s.units...)
 	}
-	if err := o.systemctl(ctx, append([]string{"enable"}, units...)...); err != nil {
+	return units
+}
+
+// enableServices lets every service start at boot.
+func (o *openStack) enableServices(ctx context.Context) error {
+	return o.systemctl(ctx, append([]string{"enable"}, o.units()...)...)
+}
+
+// startServices enables and starts every service, each once, with its configuration.
+func (o *openStack) startServices(ctx context.Context) error {
+	if err := o.enableServices(ctx); err != nil {
 		return err
 	}
-	return o.systemctl(ctx, append([]string{"start"}, units...)...)
+	if o.has("neutron") {
+		if err := o.externalBridge(ctx); err != nil {
+			return err
+		}
+	}
+	return o.systemctl(ctx, append([]string{"start"}, o.units()...)...)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -85,7 +86,7 @@ func (o *openStack) login(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-// send sends a request; an answer that is not a success is an error.
+// send sends a request to a path of keystone, or to a whole URL; an answer that is not a success is an error.
 func (s *session) send(ctx context.Context, method, path string, body object) (*http.Response, error) {
 	var payload io.Reader // none: keystone refuses a body of "null"
 	if body != nil {
@@ -95,7 +96,11 @@ func (s *session) send(ctx context.Context, method, path string, body object) (*
 		}
 		payload = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, s.base+path, payload)
+	where := s.base + path
+	if strings.Contains(path, "://") {
+		where = path
+	}
+	req, err := http.NewRequestWithContext(ctx, method, where, payload)
 	if err != nil {
 		return nil, err
 	}
@@ -131,18 +136,26 @@ func (s *session) make(ctx context.Context, path, kind string, what object) (str
 	return answer[kind].ID, nil
 }
 
-// role returns the id of a role.
-func (s *session) role(ctx context.Context, name string) (string, error) {
-	resp, err := s.send(ctx, http.MethodGet, "/roles?name="+name, nil)
+// get reads what is at a path.
+func (s *session) get(ctx context.Context, path string, into any) error {
+	resp, err := s.send(ctx, http.MethodGet, path, nil)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return fmt.Errorf("cannot read answer of %s: %w", path, err)
+	}
+	return nil
+}
+
+// role returns the id of a role.
+func (s *session) role(ctx context.Context, name string) (string, error) {
 	var answer struct {
 		Roles []struct{ ID string }
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return "", fmt.Errorf("cannot read roles: %w", err)
+	if err := s.get(ctx, "/roles?name="+name, &answer); err != nil {
+		return "", err
 	}
 	if len(answer.Roles) != 1 {
 		return "", fmt.Errorf("cannot find role %s", name)

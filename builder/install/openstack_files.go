@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"goldsmith/builder/recipe"
+	"goldsmith/firstboot/text/hosts"
 	"goldsmith/firstboot/text/ini"
 	"goldsmith/firstboot/text/pysettings"
 )
@@ -25,7 +26,22 @@ func (o *openStack) writeConfiguration(context.Context) error {
 	if o.has("horizon") {
 		errs = append(errs, o.horizon())
 	}
+	if o.Role != recipe.RoleCompute && o.has("nova") {
+		errs = append(errs, o.ownName())
+	}
 	return errors.Join(errs...)
+}
+
+// ownName lets the name that nova and neutron know this machine by lead to it.
+func (o *openStack) ownName() error {
+	data, err := o.root.ReadFile("etc/hosts")
+	if err != nil {
+		return err
+	}
+	if data, err = hosts.Ensure(data, o.id.Address, recipe.ControllerName); err != nil {
+		return err
+	}
+	return o.root.WriteFile("etc/hosts", data, 0o644)
 }
 
 // writeSettings sets options through the editor that keeps comments and order, file by file.
@@ -89,12 +105,22 @@ func (o *openStack) oneWorker() error {
 
 // files are those that we write whole.
 func (o *openStack) files() []recipe.File {
-	return []recipe.File{
+	if o.Role == recipe.RoleCompute {
+		return nil
+	}
+	list := []recipe.File{
 		{Path: "/etc/mysql/mariadb.conf.d/99-goldsmith.cnf", Mode: 0o644, Owner: "root", Content: mariadbConf},
-		{Path: "/etc/rabbitmq/rabbitmq-env.conf", Mode: 0o644, Owner: "root", Content: rabbitEnv},
+		{Path: "/etc/rabbitmq/rabbitmq-env.conf", Mode: 0o644, Owner: "root", Content: rabbitEnv + o.brokerFace()},
 		{Path: "/root/openrc", Mode: 0o600, Owner: "root", Content: o.openrc()},
 	}
+	if o.has("nova") {
+		list = append(list, recipe.File{Path: "/etc/default/nova-consoleproxy", Mode: 0o644, Owner: "root", Content: consoleProxy})
+	}
+	return list
 }
+
+// consoleProxy is what Debian's start scripts of nova's three proxies read.
+const consoleProxy = "NOVA_CONSOLE_PROXY_TYPE=novnc\nNOVA_SERIAL_PROXY_START=false\n"
 
 // mariadbConf: a cloud holds many connections that do nothing; and a test cloud may lose its last second in a power cut.
 const mariadbConf = `[mysqld]
@@ -106,9 +132,16 @@ innodb_flush_log_at_trx_commit = 2
 // rabbitEnv: the broker's database is named after its node, so a node that is named after the host would lose all
 // users with a new host name.
 const rabbitEnv = `NODENAME=rabbit@localhost
-NODE_IP_ADDRESS=127.0.0.1
 export ERL_EPMD_ADDRESS=127.0.0.1
 `
+
+// brokerFace is where the broker listens: computes must reach it.
+func (o *openStack) brokerFace() string {
+	if o.Role == recipe.RoleController {
+		return ""
+	}
+	return "NODE_IP_ADDRESS=127.0.0.1\n"
+}
 
 // openrc lets the administrator in. It asks over the loopback and so is right on every clone.
 func (o *openStack) openrc() string {

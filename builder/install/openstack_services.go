@@ -1,11 +1,16 @@
 package install
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+
+	"goldsmith/builder/recipe"
+)
 
 // A service is what this package knows of one service of OpenStack, as Debian 12 packages it (release Zed).
 type service struct {
 	name      string // also the name of its system user, of its account, and of its MariaDB user
-	kind      string // in the catalogue; "" has no endpoints
+	kind      string // in the catalogue; "" has no endpoints and no account
 	port      int
 	path      string // of the endpoints' URL
 	databases []string
@@ -17,8 +22,20 @@ type service struct {
 	check     string // path that answers without a token, below the port; "" is not asked
 }
 
-// services is the catalogue of what can be had, keystone first.
-func services() []service {
+// catalogue is what can be had in a role, keystone first.
+func catalogue(role string) []service {
+	if role == recipe.RoleCompute {
+		return []service{computeService(), agentService()}
+	}
+	list := append(identityServices(), novaService())
+	if role != recipe.RoleController {
+		list = append(list, computeService())
+	}
+	return append(list, neutronService(), cinderService(), horizonService())
+}
+
+// identityServices are those that every other one needs.
+func identityServices() []service {
 	return []service{
 		{
 			name: "keystone", kind: "identity", port: 5000, path: "/v3", databases: []string{"keystone"},
@@ -38,10 +55,13 @@ func services() []service {
 			sync:     [][]string{{"placement-manage", "db", "sync"}},
 			settings: placementSettings, check: "/",
 		},
-		{
-			name: "horizon", packages: []string{"openstack-dashboard-apache"}, units: []string{"apache2.service"},
-			port: 80, check: "/auth/login/",
-		},
+	}
+}
+
+func horizonService() service {
+	return service{
+		name: "horizon", packages: []string{"openstack-dashboard-apache"}, units: []string{"apache2.service"},
+		port: 80, check: "/auth/login/",
 	}
 }
 
@@ -66,6 +86,9 @@ func joined(lists ...[]setting) []setting {
 	return out
 }
 
+// workers is the number of processes of each kind, as an option.
+func (o *openStack) workers() string { return strconv.Itoa(o.Workers) }
+
 // database is the connection string of a service's database.
 func (o *openStack) database(user, name string) string {
 	return fmt.Sprintf("mysql+pymysql://%s:%s@%s/%s", user, o.password("mysql/"+user), loopback, name)
@@ -73,12 +96,12 @@ func (o *openStack) database(user, name string) string {
 
 // broker is the URL of RabbitMQ. With a port in it, nova's cell templates can name that port.
 func (o *openStack) broker() string {
-	return fmt.Sprintf("rabbit://openstack:%s@%s:5672/", o.password("rabbit"), loopback)
+	return fmt.Sprintf("rabbit://openstack:%s@%s:5672/", o.password("rabbit"), o.server())
 }
 
-// credentials are the options by which a service logs in to keystone as user, over the loopback.
+// credentials are the options by which a service logs in to keystone as user.
 func (o *openStack) credentials(file, section, user string) []setting {
-	return settingsIn(file, section, "auth_type", "password", "auth_url", "http://"+loopback+":5000/v3",
+	return settingsIn(file, section, "auth_type", "password", "auth_url", "http://"+o.server()+":5000/v3",
 		"project_name", "service", "project_domain_name", "Default", "user_domain_name", "Default",
 		"region_name", o.Region, "username", user, "password", o.password("keystone/"+user))
 }

@@ -39,6 +39,49 @@ func TestLacks(t *testing.T) {
 	}
 }
 
+// A compute has no servers of its own, and only the services of a compute.
+func TestLacksOfACompute(t *testing.T) {
+	step := recipe.Step{Name: "cloud", OpenStack: &recipe.OpenStack{Role: recipe.RoleCompute, Services: []string{"compute", "neutron", "glance"}}}
+	r := &recipe.Recipe{Packages: []string{"nova-compute", "neutron-openvswitch-agent"}, Boot: recipe.Boot{Target: "basic.target"}}
+	want := []string{"neutron needs the package openvswitch-switch in packages or layers", `glance is not for the role "compute"`}
+	if diff := cmp.Diff(want, Lacks(r, step)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// A compute finds everything at its controller, by name, and is found at its own address. It gets no server's files.
+func TestWriteConfigurationOfACompute(t *testing.T) {
+	o := cloud(t, "compute", "neutron")
+	o.Role = recipe.RoleCompute
+	put(t, o.root, "/etc/passwd", "root:x:0:0::/root:/bin/sh\n", 0o644)
+	for _, f := range []string{novaConf, "nova/nova-compute.conf", neutronConf, ovsConf} {
+		put(t, o.root, "/etc/"+f, "[DEFAULT]\n", 0o640)
+	}
+	if err := o.writeConfiguration(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	conf, err := o.root.ReadFile("etc/" + novaConf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"my_ip = 198.51.100.77", "rabbit://openstack:" + o.password("rabbit") + "@controller:5672/", "auth_url = http://controller:5000/v3",
+		"server_proxyclient_address = 198.51.100.77", "novncproxy_base_url = http://controller:6080/"} {
+		if !strings.Contains(string(conf), want) {
+			t.Errorf("nova.conf lacks %q:\n%s", want, conf)
+		}
+	}
+	for _, never := range []string{"mysql", "127.0.0.1", "\nhost = "} {
+		if strings.Contains(string(conf), never) {
+			t.Errorf("nova.conf has %q:\n%s", never, conf)
+		}
+	}
+	for _, file := range []string{"root/openrc", "etc/rabbitmq", "etc/mysql"} {
+		if o.root.Exists(file) {
+			t.Errorf("%s is not for a compute", file)
+		}
+	}
+}
+
 // TestWriteConfiguration writes into the files of the packages and keeps what else is in them. Services find each other
 // over the loopback; only Horizon names the machine.
 func TestWriteConfiguration(t *testing.T) {

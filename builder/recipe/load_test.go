@@ -78,7 +78,7 @@ func TestMistakes(t *testing.T) {
 		"option where a package belongs":           {"name: a\nextends: tiny\npackages: ['--allow-unauthenticated']\n", []string{`3: packages[0]: "--allow-unauthenticated" is no name of a package`}},
 		"debconf line too short":                   {"name: a\nextends: tiny\ndebconf: [keystone]\n", []string{`3: debconf[0]: "keystone" is not 'package question type value'`}},
 		"debconf type that is none":                {"name: a\nextends: tiny\ndebconf: [a a/b bool true]\n", []string{`3: debconf[0]: "bool" is no type of a question: string, boolean, select, multiselect, password, note, text, seen`}},
-		"service that is none":                     {"name: a\nextends: tiny\nsteps:\n- name: x\n  openstack: {services: [keystone, swift]}\n", []string{`5: steps[0].openstack.services[1]: must be one of keystone, glance, placement, horizon, not "swift"`}},
+		"service that is none":                     {"name: a\nextends: tiny\nsteps:\n- name: x\n  openstack: {services: [keystone, swift]}\n", []string{`5: steps[0].openstack.services[1]: must be one of keystone, glance, placement, nova, compute, neutron, cinder, horizon, not "swift"`}},
 		"number that is negative":                  {"name: a\nextends: tiny\nsteps:\n- name: x\n  openstack: {services: [keystone], workers: -1}\n", []string{`5: steps[0].openstack.workers: must be a whole number, not "-1"`}},
 		"alias":                                    {"name: &n a\nextends: tiny\ndescription: *n\n", []string{"3: description: aliases are not allowed; write the value out"}},
 		"no base":                                  {"name: a\n", []string{"0: base.suite: is missing (or base.image, or extends)"}},

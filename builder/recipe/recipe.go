@@ -72,7 +72,7 @@ type Step struct {
 	Name       string            `yaml:"name" json:"name" doc:"shown while it runs"`
 	Run        string            `yaml:"run" json:"run,omitempty" doc:"shell commands, run by sh -eu"`
 	Script     string            `yaml:"script" json:"script,omitempty" doc:"script beside the recipe, or one of goldsmith's templates"`
-	OpenStack  *OpenStack        `yaml:"openstack" json:"openstack,omitempty" doc:"configure an all-in-one OpenStack from the distribution's packages"`
+	OpenStack  *OpenStack        `yaml:"openstack" json:"openstack,omitempty" doc:"configure an OpenStack from the distribution's packages"`
 	OpenNebula *OpenNebula       `yaml:"opennebula" json:"opennebula,omitempty" doc:"adjust OpenNebula, whose packages are installed"`
 	Timeout    identity.Duration `yaml:"timeout" json:"timeout,omitempty" doc:"such as 10m; default 15m"`
 	Answers    *Answers          `yaml:"answers" json:"answers,omitempty" doc:"make an installer's answer file before the commands run (vm)"`
@@ -104,13 +104,25 @@ type Lockdown struct {
 	Storage []netip.Prefix `yaml:"storage" json:"storage,omitempty" doc:"networks of hypervisors and storage"`
 }
 
-// An OpenStack is an all-in-one cloud. Its packages are listed in the recipe's layers; the builder refuses a service
-// whose package is not there.
+// An OpenStack is a cloud on one machine, or one node of a cluster. Its packages are listed in the recipe's layers; the
+// builder refuses a service whose package is not there.
 type OpenStack struct {
-	Services []string `yaml:"services" json:"services" enum:"keystone,glance,placement,horizon" doc:"in any order; keystone is always needed"`
-	Region   string   `yaml:"region" json:"region,omitempty" pattern:"^[A-Za-z0-9_.-]+$" doc:"default RegionOne"`
-	Workers  int      `yaml:"workers" json:"workers,omitempty" doc:"processes per API; default 1"`
+	Role       string   `yaml:"role" json:"role,omitempty" enum:"all,controller,compute" doc:"what the machine is: a whole cloud (the default), the node that computes join, or such a compute"`
+	Services   []string `yaml:"services" json:"services" enum:"keystone,glance,placement,nova,compute,neutron,cinder,horizon" doc:"in any order; keystone is always needed, but on a compute, which has only compute and neutron"`
+	Hypervisor string   `yaml:"hypervisor" json:"hypervisor,omitempty" enum:"fake,qemu,kvm" doc:"what compute runs servers on; fake, the default, only says that they run, and needs nothing of the machine"`
+	Region     string   `yaml:"region" json:"region,omitempty" pattern:"^[A-Za-z0-9_.-]+$" doc:"default RegionOne"`
+	Workers    int      `yaml:"workers" json:"workers,omitempty" doc:"processes per API; default 1"`
 }
+
+// The roles of a machine that is not a whole cloud.
+const (
+	RoleController = "controller"
+	RoleCompute    = "compute"
+)
+
+// ControllerName is what nova, neutron and cinder of all clones call the machine they run on, and by which computes find it:
+// the name of the peer that a clone of a compute is told.
+const ControllerName = "controller"
 
 // Services are units whose state differs from what their packages chose.
 type Services struct {
