@@ -7,6 +7,7 @@ SHELL := /bin/bash
 GO = $(shell .ci/go)
 HOME_DIR ?= /var/lib/goldsmith
 TAGS := integration clones
+CLOUDS := openstack-debian-cloud openstack-controller openstack-compute
 FUZZTIME ?= 20s
 BUDGET := 9000000 # bytes of firstboot
 
@@ -39,7 +40,7 @@ demo: setup bin ## bake an OpenStack image, start three clones of it in one VLAN
 .PHONY: test
 test: bin ## run all tests but those in virtual machines: unit, integration, clones (root); bakes what the clones need
 	bin/goldsmith bake --home $(HOME_DIR) --no-proof openstack-debian
-	$(GO) vet -tags '$(TAGS) vm' ./...
+	$(GO) vet -tags '$(TAGS) vm cloud' ./...
 	GOLDSMITH_HOME=$(HOME_DIR) $(GO) test -tags '$(TAGS)' -timeout 25m ./...
 
 .PHONY: unit
@@ -47,9 +48,11 @@ unit: ## run the tests that need no root and no tools
 	$(GO) test ./...
 
 .PHONY: proof
-proof: bin ## cut firstboot at every point; boot clones in virtual machines (QEMU, slow without KVM) and prove them
+proof: bin ## cut firstboot at every point; boot clones in virtual machines (QEMU, slow without KVM); run whole clouds and clusters
 	$(GO) test -tags integration -timeout 2h -count 1 -v -run KillMatrix ./firstboot/killmatrix -full
 	$(GO) test -tags vm -timeout 2h -count 1 -v -run VM ./...
+	for r in $(CLOUDS); do bin/goldsmith bake --home $(HOME_DIR) --no-proof $$r; done
+	GOLDSMITH_HOME=$(HOME_DIR) $(GO) test -tags cloud -timeout 2h -count 1 -v -run Cloud ./fleet
 
 .PHONY: lint
 lint: $(LINT) ## check style, import walls and scripts

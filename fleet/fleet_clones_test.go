@@ -1,4 +1,4 @@
-//go:build clones || bench
+//go:build clones || bench || cloud
 
 package fleet_test
 

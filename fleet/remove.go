@@ -36,6 +36,9 @@ func (b Bench) Remove(ctx context.Context, name string, patience time.Duration) 
 		return err
 	}
 	if found.Name == name || len(s.Clones) == 1 {
+		if err := b.checkGuests(s); err != nil {
+			return err
+		}
 		return b.removeAll(ctx, s, patience)
 	}
 	return b.removeClone(ctx, s, some[0].Name, patience)

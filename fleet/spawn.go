@@ -88,6 +88,8 @@ func checkPlace(o Order) error {
 			WithHint("--bridge NAME"))
 	case o.Lab != nil:
 		errs = append(errs, o.Lab.Check())
+	case o.Network.Namespace != "" && !o.Driver.Capabilities().Namespace:
+		errs = append(errs, report.Faultf(report.Usage, "cannot put clones of the driver %s into the lab of others", o.Driver.Name()))
 	default:
 		errs = append(errs, o.Network.Check())
 	}

@@ -13,7 +13,7 @@ var units embed.FS
 
 // FS has what recipes name as templates: scripts of steps, and files.
 //
-//go:embed packstack
+//go:embed packstack cluster
 var FS embed.FS
 
 // A File is one file that a golden image gets.

@@ -120,9 +120,8 @@ const (
 	RoleCompute    = "compute"
 )
 
-// ControllerName is what nova, neutron and cinder of all clones call the machine they run on, and by which computes find it:
-// the name of the peer that a clone of a compute is told.
-const ControllerName = "controller"
+// ControllerName is what nova, neutron and cinder of all clones call the machine they run on, and by which computes find it.
+const ControllerName = identity.Controller
 
 // Services are units whose state differs from what their packages chose.
 type Services struct {

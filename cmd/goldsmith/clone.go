@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +45,9 @@ func cloneCommand() *cli.Command {
 			&cli.StringFlag{Name: "oui", Usage: "first half of the MACs", Value: fleet.DefaultOUI},
 			&cli.IntFlag{Name: "memory", Usage: "`MIB` of memory per clone"},
 			&cli.IntFlag{Name: "cpus", Usage: "`N` CPUs per clone"},
-			&cli.StringSliceFlag{Name: "set", Usage: "tell each clone `KEY=VALUE`: hostname, interface, prefix, phone_home"},
+			&cli.BoolFlag{Name: "cluster", Usage: "make each clone a controller that others can join, with a secret of its own"},
+			&cli.StringFlag{Name: "join", Usage: "put them beside `CLONE`, a controller made with --cluster, and tell them its address and secret"},
+			&cli.StringSliceFlag{Name: "set", Usage: "tell each clone `KEY=VALUE`: hostname, interface, prefix, phone_home, cluster, peer.NAME (an address, or a name that is looked up now)"},
 			&cli.StringFlag{Name: "from-file", Usage: "tell each clone what stands in `FILE`: a JSON list of such settings, one per clone"},
 			&cli.StringFlag{Name: "firstboot", Usage: "on, or off: leave the clones as golden as they are, to see verify fail", Value: "on"},
 			&cli.BoolFlag{Name: "no-start", Usage: "make the clones but do not start them"},
@@ -112,8 +118,24 @@ func orderOf(c *cli.Context, b fleet.Bench) (fleet.Order, error) {
 	if err := errors.Join(chooseNetwork(c, &o), chooseFirstboot(c, &o)); err != nil {
 		return o, err
 	}
-	o.Claims, err = claims(c, o)
+	if o.Claims, err = claims(c, o); err != nil {
+		return o, err
+	}
+	err = chooseCluster(c, b, &o)
 	return o, err
+}
+
+// chooseCluster makes controllers, or computes of one.
+func chooseCluster(c *cli.Context, b fleet.Bench, o *fleet.Order) error {
+	switch join := c.String("join"); {
+	case join != "" && (c.Bool("lab") || c.String("bridge") != "" || c.Bool("cluster")):
+		return report.Faultf(report.Usage, "cannot use --join together with --lab, --bridge or --cluster: the network and the cluster are those of %s", join)
+	case join != "":
+		return b.Join(c.Context, o, join)
+	case c.Bool("cluster"):
+		o.Found()
+	}
+	return nil
 }
 
 // needTree unpacks an image that is only a disk for a driver that runs trees.
@@ -178,7 +200,7 @@ func claims(c *cli.Context, o fleet.Order) ([]identity.Claim, error) {
 		out = make([]identity.Claim, o.Count)
 	}
 	for i := range out {
-		if err := set(&out[i], c.StringSlice("set"), i+1, o.Name); err != nil {
+		if err := set(c.Context, &out[i], c.StringSlice("set"), i+1, o.Name); err != nil {
 			return nil, err
 		}
 	}
@@ -186,7 +208,7 @@ func claims(c *cli.Context, o fleet.Order) ([]identity.Claim, error) {
 }
 
 // set applies settings to one claim. The keys are those of the claim's JSON.
-func set(claim *identity.Claim, settings []string, n int, name string) error {
+func set(ctx context.Context, claim *identity.Claim, settings []string, n int, name string) error {
 	values := map[string]string{}
 	fill := strings.NewReplacer("{n}", strconv.Itoa(n), "{name}", fmt.Sprintf("%s-%d", name, n))
 	for _, kv := range settings {
@@ -194,16 +216,43 @@ func set(claim *identity.Claim, settings []string, n int, name string) error {
 		if !ok {
 			return report.Faultf(report.Usage, "cannot read the setting %q: want KEY=VALUE", kv).WithHint("--set prefix=t{n}-")
 		}
-		values[key] = fill.Replace(value)
+		value = fill.Replace(value)
+		if peer, ok := strings.CutPrefix(key, "peer."); ok {
+			if err := setPeer(ctx, claim, peer, value); err != nil {
+				return err
+			}
+			continue
+		}
+		values[key] = value
 	}
 	b, err := json.Marshal(values)
 	if err == nil {
 		err = strict(b, claim)
 	}
-	if err != nil {
-		return report.Faultf(report.Usage, "cannot set %s: %w", strings.Join(settings, ", "), err).
-			WithHint("keys are hostname, interface, prefix, phone_home")
+	if err == nil && claim.Cluster != "" {
+		err = identity.CheckSecret(claim.Cluster)
 	}
+	if err != nil {
+		return report.Faultf(report.Usage, "cannot set %s: %w", strings.Join(slices.Sorted(maps.Keys(values)), ", "), err).
+			WithHint("keys are hostname, interface, prefix, phone_home, cluster, peer.NAME")
+	}
+	return nil
+}
+
+// setPeer adds another node of the cluster. A name is looked up here and now: the clone may not know the resolver that does.
+func setPeer(ctx context.Context, claim *identity.Claim, peer, value string) error {
+	addr, err := netip.ParseAddr(value)
+	if err != nil {
+		var found []netip.Addr
+		if found, err = net.DefaultResolver.LookupNetIP(ctx, "ip4", value); err != nil {
+			return report.Faultf(report.Usage, "cannot set peer.%s: %w", peer, err).WithHint("--set peer.%s=ADDRESS", peer)
+		}
+		addr = found[0].Unmap()
+	}
+	if claim.Peers == nil {
+		claim.Peers = map[string]netip.Addr{}
+	}
+	claim.Peers[peer] = addr
 	return nil
 }
 

@@ -3,7 +3,10 @@
 package identity
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -23,6 +26,9 @@ const (
 	Binary      = "/usr/lib/goldsmith/firstboot"
 	Credential  = "goldsmith.identity" // systemd credential (SMBIOS type 11, nspawn --set-credential) that holds a Claim
 )
+
+// Controller is what all nodes of a cluster call the one that they join: the name of the peer that a compute is told.
+const Controller = "controller"
 
 // An Identity is all that must differ between two clones on one VLAN. The zero value of a field means "not known (yet)":
 // before the lease there is no address.
@@ -137,4 +143,16 @@ type Claim struct {
 	// Cluster is a secret that all nodes of one cluster are told: the passwords of the accounts that they share come from it.
 	Cluster   string `json:"cluster,omitempty"`
 	MachineID string `json:"-"` // of an identity that is given whole; any other clone makes its own
+}
+
+// CheckSecret takes a cluster's secret that nobody guesses. No error repeats it.
+func CheckSecret(v string) error {
+	const least, most = 16, 128
+	if len(v) < least || len(v) > most {
+		return fmt.Errorf("want %d to %d characters, not %d", least, most, len(v))
+	}
+	if strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return errors.New("want printable ASCII without blanks")
+	}
+	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"goldsmith/firstboot/identity"
 )
 
 // fields are what a claim can say, as the flat sources spell them. A peer is "peer.NAME".
@@ -39,7 +41,7 @@ func (d *draft) set(field, value string) {
 		err = checkURL(value)
 	case field == "cluster":
 		d.claim.Cluster = value
-		err = checkSecret(value)
+		err = identity.CheckSecret(value)
 	case strings.HasPrefix(field, "peer."):
 		err = d.peer(strings.TrimPrefix(field, "peer."), value)
 	default:
@@ -188,18 +190,6 @@ func checkToken(v string, limit int, without string) error {
 		if r <= ' ' || r > '~' || strings.ContainsRune(without, r) {
 			return fmt.Errorf("%q may not stand in %q", r, v)
 		}
-	}
-	return nil
-}
-
-// checkSecret takes what nobody guesses. No error repeats it.
-func checkSecret(v string) error {
-	const least, most = 16, 128
-	if len(v) < least || len(v) > most {
-		return fmt.Errorf("want %d to %d characters, not %d", least, most, len(v))
-	}
-	if strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return errors.New("want printable ASCII without blanks")
 	}
 	return nil
 }
