@@ -77,21 +77,25 @@ func (g *group) remove() error {
 	return removeGroups(g.dirs)
 }
 
-// RemoveGroups removes what a killed bake left in the cgroup hierarchies. A group with a process in it stays.
+// RemoveGroups removes what a killed bake left in the cgroup hierarchies. A group with a process in it stays: it is that of a
+// bake into another home. (Whose processes these are cannot be seen: they are in another pid namespace.)
 func RemoveGroups() error {
 	hs, err := hierarchies()
 	if err != nil {
 		return err
 	}
-	var dirs []string
+	var errs []error
 	for _, h := range hs {
 		found, err := filepath.Glob(filepath.Join(h, parentGroup, "bake-*"))
-		if err != nil {
-			return err
+		errs = append(errs, err)
+		for _, dir := range found {
+			if err := removeBelow(dir); !errors.Is(err, unix.EBUSY) {
+				errs = append(errs, err)
+			}
 		}
-		dirs = append(dirs, found...)
+		_ = os.Remove(filepath.Join(h, parentGroup)) // refused while machines are in it
 	}
-	return removeGroups(dirs)
+	return errors.Join(errs...)
 }
 
 func removeGroups(dirs []string) error {
