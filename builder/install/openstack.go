@@ -153,6 +153,9 @@ func Lacks(r *recipe.Recipe, s recipe.Step) []string {
 			}
 		}
 	}
+	if h := s.OpenStack.Hypervisor; (h == "qemu" || h == "kvm") && !slices.Contains(have, "nova-compute-kvm") && !slices.Contains(have, "nova-compute-qemu") {
+		out = append(out, fmt.Sprintf("hypervisor %s needs the package nova-compute-kvm or nova-compute-qemu", h))
+	}
 	for _, name := range s.OpenStack.Services {
 		if !known[name] {
 			out = append(out, fmt.Sprintf("%s is not for the role %q", name, cmp.Or(role, "all")))

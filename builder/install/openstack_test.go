@@ -41,9 +41,10 @@ func TestLacks(t *testing.T) {
 
 // A compute has no servers of its own, and only the services of a compute.
 func TestLacksOfACompute(t *testing.T) {
-	step := recipe.Step{Name: "cloud", OpenStack: &recipe.OpenStack{Role: recipe.RoleCompute, Services: []string{"compute", "neutron", "glance"}}}
+	step := recipe.Step{Name: "cloud", OpenStack: &recipe.OpenStack{Role: recipe.RoleCompute, Hypervisor: "kvm", Services: []string{"compute", "neutron", "glance"}}}
 	r := &recipe.Recipe{Packages: []string{"nova-compute", "neutron-openvswitch-agent"}, Boot: recipe.Boot{Target: "basic.target"}}
-	want := []string{"neutron needs the package openvswitch-switch in packages or layers", `glance is not for the role "compute"`}
+	want := []string{"neutron needs the package openvswitch-switch in packages or layers",
+		"hypervisor kvm needs the package nova-compute-kvm or nova-compute-qemu", `glance is not for the role "compute"`}
 	if diff := cmp.Diff(want, Lacks(r, step)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
