@@ -54,7 +54,7 @@ func (h Home) Unpack(ctx context.Context, image string, waiting func(what string
 
 // unpack copies the tree.
 func (h Home) unpack(ctx context.Context, image, dst string) (err error) {
-	i, err := disk.Open(ctx, image, disk.Options{ReadOnly: true})
+	i, err := disk.Open(ctx, image, disk.Options{ReadOnly: true, Exact: true})
 	if err != nil {
 		return err
 	}

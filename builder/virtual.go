@@ -172,7 +172,7 @@ func (j *Job) makeRootDisk(ctx context.Context, out string) error {
 
 // onDisk opens the root file system of a disk for do.
 func onDisk(ctx context.Context, path string, do func(*tree.FS) error) error {
-	image, err := disk.Open(ctx, path, disk.Options{})
+	image, err := disk.Open(ctx, path, disk.Options{Exact: true})
 	if err != nil {
 		return err
 	}
@@ -352,7 +352,7 @@ func treeOf(ctx context.Context, path, to string) (files, size int64, err error)
 		return 0, 0, err
 	}
 	defer dst.Close()
-	image, err := disk.Open(ctx, path, disk.Options{Throwaway: true})
+	image, err := disk.Open(ctx, path, disk.Options{Throwaway: true, Exact: true})
 	if err != nil {
 		return 0, 0, err
 	}

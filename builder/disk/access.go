@@ -27,16 +27,21 @@ type access struct {
 	daemon *daemon  // serves file, nil for a raw image
 	temp   *os.File // the throwaway overlay, nil without one
 	locked []*os.File
+	layers []layer // with why
+	why    error   // why nothing of it can be mounted, nil if it can
 }
 
 // openAccess opens the files of an image. Raw images are used as they are; all else goes through qemu-storage-daemon.
 func openAccess(ctx context.Context, layers []layer, o Options) (*access, error) {
-	if layers[0].Format == formatRaw && len(layers) == 1 && !o.Throwaway {
-		return openRaw(layers[0], o.ReadOnly)
-	}
-	if f := layers[0].Format; !o.ReadOnly && !o.Throwaway && f != formatQcow2 {
+	if f := layers[0].Format; !o.ReadOnly && !o.Throwaway && f != formatQcow2 && f != formatRaw {
 		return nil, report.Faultf(report.Usage, "cannot write image %s: a %s can only be read", layers[0].Path, f).
 			WithHint("goldsmith export %s --format qcow2 -o %s.qcow2", layers[0].Path, layers[0].Path)
+	}
+	if why := cannotMount(layers, o); why != nil {
+		return openFlat(ctx, layers, o, why)
+	}
+	if layers[0].Format == formatRaw && len(layers) == 1 && !o.Throwaway {
+		return openRaw(layers[0], o.ReadOnly)
 	}
 	return openDaemon(ctx, layers, o)
 }

@@ -19,6 +19,7 @@ type Options struct {
 	Throwaway bool   // writes, a journal's replay included, go into an overlay that is gone when the image is closed
 	Format    string // of the image: raw, qcow2, vmdk, vhdx, vdi, vpc; "" to find out
 	Root      string // name of the volume to take for the root, as Volumes lists them; "" to find it
+	Exact     bool   // everything about files is needed, devices and attributes too: only a mount will do
 }
 
 // An Image is an opened disk image. Close it, also after a failure of something in between.
@@ -38,6 +39,7 @@ type Image struct {
 	opt     Options
 	access  *access
 	mounted []*mounted // in the order of mounting
+	staged  *stage     // instead of mounts, where there can be none
 	space   *kernel.Space
 }
 
@@ -46,9 +48,6 @@ func OpenDisk(ctx context.Context, image string, o Options) (*Image, error) {
 	layers, err := chain(image, o.Format)
 	if err != nil {
 		return nil, err
-	}
-	if err := kernel.Allowed(); err != nil {
-		return nil, report.Faultf(report.Usage, "cannot open image %s: %w", image, err).WithHint("sudo goldsmith ...")
 	}
 	a, err := openAccess(ctx, layers, o)
 	if err != nil {
@@ -76,10 +75,25 @@ func Open(ctx context.Context, image string, o Options) (*Image, error) {
 	return i, nil
 }
 
+// Caveat says that the image was opened in another way than by a mount, and why; "" if it was not.
+func (i *Image) Caveat() string {
+	if i.staged == nil {
+		return ""
+	}
+	return fmt.Sprintf("image %s is opened by %s: slower, and only its ext4 root", i.Path, i.Method)
+}
+
 // Close writes everything back, in order, and lets go. An error means that the image may not hold what was written.
 func (i *Image) Close() error {
 	var errs []error
 	i.FS = nil
+	if i.staged != nil {
+		if !i.opt.ReadOnly && !i.opt.Throwaway {
+			errs = append(errs, i.staged.commit(context.Background(), i))
+		}
+		errs = append(errs, i.staged.close())
+		i.staged = nil
+	}
 	if i.space != nil {
 		errs = append(errs, i.space.Close())
 		i.space = nil
@@ -197,6 +211,10 @@ func (m *mounted) close() error {
 
 // attach makes a block device of a volume.
 func (i *Image) attach(v Volume, readOnly bool) (*mounted, error) {
+	if i.access.why != nil {
+		return nil, report.Faultf(report.Usage, "cannot make a block device of %s of image %s: %w", v.Name, i.Path, i.access.why).
+			WithHint("run it as root, where /dev/loop-control and /dev/fuse are")
+	}
 	m, fd := &mounted{}, int(i.access.file.Fd())
 	w := kernel.Window{Offset: v.Offset, Size: v.Size, ReadOnly: readOnly}
 	if len(v.segments) > 1 {

@@ -16,6 +16,13 @@ import (
 
 // mountRoot finds the root file system, mounts it, and mounts on it what its fstab says.
 func (i *Image) mountRoot(ctx context.Context) error {
+	switch why := i.access.why; {
+	case why != nil && i.opt.Exact:
+		return report.Faultf(report.Usage, "cannot open image %s: this host cannot mount it: %w", i.Path, why).
+			WithHint("run it as root, where /dev/loop-control and /dev/fuse are")
+	case why != nil:
+		return i.stageRoot(ctx)
+	}
 	v, option, err := i.findRoot(ctx)
 	if err != nil {
 		return err

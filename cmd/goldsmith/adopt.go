@@ -233,7 +233,17 @@ func openQuietly(c *cli.Context, image string) (*disk.Image, error) {
 		o.Throwaway = true
 		i, err = disk.Open(c.Context, image, o)
 	}
+	if err == nil {
+		sayCaveat(c, i)
+	}
 	return i, err
+}
+
+// sayCaveat names the way in which an image was opened, if it is not the usual one.
+func sayCaveat(c *cli.Context, i *disk.Image) {
+	if text := i.Caveat(); text != "" {
+		fmt.Fprintln(c.App.ErrWriter, text)
+	}
 }
 
 // print says who was found, what was done, what firstboot will do, and what comes next.

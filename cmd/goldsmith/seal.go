@@ -164,6 +164,9 @@ func sealOpened(c *cli.Context, i *disk.Image, err error, ops []seal.Operation) 
 	if err != nil {
 		return nil, err
 	}
+	if !c.Bool("dry-run") { // openQuietly has said it
+		sayCaveat(c, i)
+	}
 	results, err := seal.Each(c.Context, i.FS, ops, c.Bool("dry-run"))
 	return results, errors.Join(err, i.Close())
 }
