@@ -5,9 +5,10 @@ func All() []Operation {
 	return []Operation{
 		machineID, presets, machineInfo, sshHostKeys, randomSeed, credentialSecret,
 		dhcpLeases, networkManager, udevNames, cloudInit,
-		iscsiInitiator, nvmeHost, hostID, lvmDevices, libvirtHost, multipath,
+		domain, puppet, serviceIDs, sessions, atJobs,
+		iscsiInitiator, nvmeHost, hostID, blkidTab, lvmDevices, libvirtHost, multipath,
 		resolver, timeKeeping, installer, packageIDs, crashData, mail,
 		shellHistory, backups, packageCache, stamps, journal, logs, tmp,
-		sshUserKeys, snakeoil, subscription,
+		sshUserKeys, snakeoil, subscription, kerberosKDC, nicPins, hostnamePins, unconfigured,
 	}
 }

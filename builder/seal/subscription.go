@@ -6,5 +6,5 @@ var subscription = Operation{
 	Short:  "registration with the vendor of the distribution",
 	Off:    true,
 	Why:    "clones could not fetch packages any more",
-	Remove: []string{"etc/pki/consumer/*", "etc/pki/entitlement/*", "etc/sysconfig/rhn/systemid", "var/lib/rhsm/*", "etc/zypp/credentials.d/*", "var/lib/ubuntu-advantage/private/*"},
+	Remove: []string{"etc/pki/consumer/*", "etc/pki/entitlement/*", "etc/sysconfig/rhn/systemid", "etc/sysconfig/rhn/osad-auth.conf", "var/lib/rhsm/*", "etc/zypp/credentials.d/*", "var/lib/ubuntu-advantage/private/*"},
 }

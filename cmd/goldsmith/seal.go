@@ -218,19 +218,23 @@ func listSeals(w io.Writer, asJSON bool) error {
 		list = append(list, sealEntry{op.Name, op.Short, !op.Off, op.Why})
 	}
 	if asJSON {
-		return json.NewEncoder(w).Encode(map[string]any{"operations": list, "kept": seal.Kept})
+		return json.NewEncoder(w).Encode(map[string]any{"operations": list, "kept": seal.Kept, "left": seal.LeftAlone})
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, e := range list {
 		mark := "*"
 		if !e.On {
-			mark = " "
+			mark, e.Short = " ", e.Short+" (off: "+e.Why+")"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\n", mark, e.Name, e.Short)
 	}
 	fmt.Fprintln(t, "\nkept, whatever an operation says:")
 	for _, k := range seal.Kept {
 		fmt.Fprintf(t, "\t/%s\t%s\n", k.Path, k.Why)
+	}
+	fmt.Fprintln(t, "\nleft alone, for want of an operation that would do good:")
+	for _, l := range seal.LeftAlone {
+		fmt.Fprintf(t, "\t%s\t%s\n", l.What, l.Why)
 	}
 	return t.Flush()
 }
