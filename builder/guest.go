@@ -29,10 +29,6 @@ func (j *Job) guest(ctx context.Context) (*vm.Machine, error) {
 	if j.machine != nil {
 		return j.machine, nil
 	}
-	accel, err := qemu.Accelerator(ctx, filepath.Join(j.Home.Dir, "cache", "accelerator"))
-	if err != nil {
-		return nil, err
-	}
 	d, err := j.Home.Checkpoints().Draft(j.draftName(), j.lastDisk())
 	if err != nil {
 		return nil, err
@@ -40,6 +36,10 @@ func (j *Job) guest(ctx context.Context) (*vm.Machine, error) {
 	j.writing = d
 	if err := os.MkdirAll(j.runDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make folder of the machine: %w", err)
+	}
+	accel, err := qemu.Accelerator(ctx, filepath.Join(j.Home.Dir, "cache", "accelerator"), j.kernel)
+	if err != nil {
+		return nil, err
 	}
 	j.accel = accel
 	j.wait("boot ("+accel+")", 0, 0)

@@ -49,7 +49,7 @@ func libvirtd(t *testing.T, im driver.Image) {
 	if exec.Command("virsh", "-q", "-c", "qemu:///system", "version").Run() == nil {
 		return
 	}
-	accel, err := qemu.Accelerator(t.Context(), filepath.Join(t.TempDir(), "accelerator"), im.Root)
+	accel, err := qemu.Accelerator(t.Context(), filepath.Join(t.TempDir(), "accelerator"), qemu.KernelIn(im.Root))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -216,5 +216,5 @@ func (Qemu) Command(_ context.Context, m Machine, _ ...string) (*exec.Cmd, error
 
 // accelerator chooses between KVM and TCG, once for the machines of a fleet.
 func accelerator(ctx context.Context, m Machine) (string, error) {
-	return qemu.Accelerator(ctx, filepath.Join(filepath.Dir(m.Dir), "accelerator"), m.Image.Root)
+	return qemu.Accelerator(ctx, filepath.Join(filepath.Dir(m.Dir), "accelerator"), qemu.KernelIn(m.Image.Root))
 }

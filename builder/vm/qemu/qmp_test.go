@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -107,15 +106,5 @@ func TestSilentAgentIsGivenUp(t *testing.T) {
 	start := time.Now()
 	if _, err := DialAgent(t.Context(), socket, 200*time.Millisecond); err == nil || time.Since(start) > 5*time.Second {
 		t.Errorf("got %v after %s", err, time.Since(start))
-	}
-}
-
-func TestAcceleratorBelievesItsNote(t *testing.T) {
-	note := filepath.Join(t.TempDir(), "accelerator")
-	if err := os.WriteFile(note, []byte("kvm\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := Accelerator(t.Context(), note); got != KVM || err != nil {
-		t.Errorf("got %q, %v", got, err)
 	}
 }
