@@ -123,8 +123,13 @@ func errOr(err error, text string) string {
 // The kernel's last words (kernel/panic.c).
 const panicMark = "Kernel panic - not syncing"
 
-// watch reads the console until the machine ends, and ends it when its kernel has.
+// statusEvery is how often the monitor is asked how the machine is.
+const statusEvery = 5 * time.Second
+
+// watch reads the console and asks the monitor until the machine ends, and ends it when its kernel has, or when QEMU has stopped
+// it: nothing that is done inside would ever come to an end then.
 func (m *Machine) watch(offset int64) {
+	asked := time.Now()
 	for {
 		select {
 		case <-m.alive.Done():
@@ -138,7 +143,48 @@ func (m *Machine) watch(offset int64) {
 			return
 		}
 		offset = max(next-int64(len(panicMark)), offset) // a mark may have been cut in two
+		if time.Since(asked) < statusEvery {
+			continue
+		}
+		if err := m.standsStill(); err != nil {
+			m.end(err)
+			return
+		}
+		asked = time.Now()
 	}
+}
+
+// standsStill says why QEMU runs the machine no further. A monitor that does not answer is not asked again before its time: it may
+// be at work, and whether QEMU lives shows elsewhere.
+func (m *Machine) standsStill() error {
+	if m.cmd == nil {
+		return nil
+	}
+	q, err := qemu.Dial(m.alive, m.file("qmp"))
+	if err != nil {
+		return nil //nolint:nilerr // see above
+	}
+	defer q.Close()
+	var is struct{ Status string }
+	if q.Do("query-status", nil, &is) != nil {
+		return nil
+	}
+	switch is.Status {
+	case "io-error":
+		return fmt.Errorf("the virtual machine stands still: it could not write to its disks in %s%s", filepath.Dir(m.Disks[0]), room(m.Disks[0]))
+	case "paused", "internal-error", "guest-panicked", "watchdog", "suspended":
+		return fmt.Errorf("the virtual machine stands still: %s", is.Status)
+	}
+	return nil
+}
+
+// room tells of a full disk, which is the usual reason.
+func room(path string) string {
+	var s syscall.Statfs_t
+	if syscall.Statfs(path, &s) != nil || s.Bavail*uint64(s.Bsize) > 64<<20 {
+		return ""
+	}
+	return fmt.Sprintf(", where %d MiB are left", s.Bavail*uint64(s.Bsize)>>20)
 }
 
 // settle waits for the monitor, which says where SSH is, and then for SSH.
