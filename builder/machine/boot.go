@@ -130,7 +130,8 @@ func isInit(pid int) bool {
 
 // Run runs a command inside.
 func (m *Booted) Run(ctx context.Context, c Command) error {
-	args := []string{"--target", strconv.Itoa(m.init), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd=/", "--",
+	// --wd without a path: systemd's own directory. A path would be one of ours, outside of the root, where getcwd(3) fails.
+	args := []string{"--target", strconv.Itoa(m.init), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd", "--",
 		"/usr/bin/env", "-i"}
 	args = append(args, c.environment()...)
 	if c.User != "" {
