@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"goldsmith/builder/machine"
 	"goldsmith/builder/recipe"
@@ -75,6 +76,7 @@ func (o *openStack) configure(ctx context.Context) error {
 	for _, do := range o.stages() {
 		o.wait(do.what)
 		if err := do.run(ctx); err != nil {
+			_ = o.explain(ctx) // an aid: the failure is what counts
 			return fmt.Errorf("cannot set up %s: %w", do.what, err)
 		}
 	}
@@ -281,5 +283,16 @@ func (o *openStack) startServices(ctx context.Context) error {
 			return err
 		}
 	}
-	return o.systemctl(ctx, append([]string{"start"}, o.units()...)...)
+	// Not waiting here: that a start took long is no failure, and the next stages know when a service works.
+	return o.systemctl(ctx, append([]string{"start", "--no-block"}, o.units()...)...)
 }
+
+// explain writes into the log what systemd knows of a failure.
+func (o *openStack) explain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), explainTime)
+	defer cancel()
+	return o.run(ctx, "", "sh", "-c", "systemctl --no-pager list-jobs; systemctl --no-pager status --failed; journalctl --no-pager -b -p warning -n 200; "+
+		"tail -n 20 /var/log/*/nova-*.log /var/log/*/neutron-*.log /var/log/*/cinder-*.log")
+}
+
+const explainTime = 30 * time.Second
