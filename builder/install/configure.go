@@ -16,7 +16,7 @@ import (
 
 // Revision is part of the key of configured layers. It grows when this package configures something differently from
 // the same recipe, so that no cached layer hides the change.
-const Revision = 1
+const Revision = 2
 
 // A Configuration is the part of a recipe that is done inside: files, then services, then steps in the booted machine.
 type Configuration struct {

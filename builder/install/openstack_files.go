@@ -172,6 +172,7 @@ func (o *openStack) horizon() error {
 	for _, s := range [][2]string{
 		{"ALLOWED_HOSTS", fmt.Sprintf("['%s', '%s', 'localhost']", address, o.id.Hostname)},
 		{"OPENSTACK_HOST", fmt.Sprintf("%q", address)},
+		{"OPENSTACK_KEYSTONE_URL", `"http://%s:5000/v3" % OPENSTACK_HOST`}, // Debian's is below Apache: /identity
 	} {
 		if data, err = pysettings.Codec.Set(data, s[0], s[1]); err != nil {
 			return fmt.Errorf("cannot set %s: %w", s[0], err)

@@ -90,7 +90,7 @@ func TestWriteConfiguration(t *testing.T) {
 	put(t, o.root, "/etc/passwd", "root:x:0:0::/root:/bin/sh\n", 0o644)
 	put(t, o.root, "/etc/keystone/keystone.conf", "[DEFAULT]\n# kept\nlog_dir = /var/log/keystone\n\n[database]\n#connection = <None>\n", 0o640)
 	put(t, o.root, "/etc/keystone/keystone-uwsgi.ini", "[uwsgi]\n# number of core*2\nprocesses = 8\nthreads = 32\n", 0o644)
-	put(t, o.root, "/"+horizonSettings, "ALLOWED_HOSTS = ['build.example', 'localhost', ]\nOPENSTACK_HOST = \"127.0.0.1\"\nOPENSTACK_KEYSTONE_URL = \"http://%s:5000/v3\" % OPENSTACK_HOST\n", 0o644)
+	put(t, o.root, "/"+horizonSettings, "ALLOWED_HOSTS = ['build.example', 'localhost', ]\nOPENSTACK_HOST = \"127.0.0.1\"\nOPENSTACK_KEYSTONE_URL = \"http://%s/identity/v3\" % OPENSTACK_HOST\n", 0o644)
 	put(t, o.root, "/"+horizonSite, "<VirtualHost *:80>\n    ServerAdmin webmaster@localhost\n    WSGIDaemonProcess horizon user=www-data group=www-data\n    #WSGIProcessGroup openstack-dashboard\n</VirtualHost>\n", 0o644)
 	if err := o.writeConfiguration(t.Context()); err != nil {
 		t.Fatal(err)
