@@ -105,7 +105,7 @@ func setServices(ctx context.Context, j *Job) error {
 			fmt.Fprintf(&script, "systemctl --quiet %s -- '%s'\n", set.verb, strings.Join(set.units, "' '"))
 		}
 	}
-	return m.Run(ctx, script.String(), j.live())
+	return m.Run(ctx, recipe.Shell(), script.String(), j.live())
 }
 
 // stepPhase is one step of the recipe as a phase.
@@ -176,7 +176,7 @@ const retryPause = 5 * time.Second
 func (j *Job) tries(ctx context.Context, m *vm.Machine, s recipe.Step) error {
 	pause := retryPause
 	for left := s.Retries; ; left-- {
-		err := m.Run(ctx, s.Run, j.live())
+		err := m.Run(ctx, recipe.Shell(), s.Run, j.live())
 		var exit *vm.ExitError
 		if err == nil || !errors.As(err, &exit) || left == 0 {
 			return err

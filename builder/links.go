@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"goldsmith/builder/recipe"
 	"goldsmith/builder/vm"
 	"goldsmith/firstboot/identity"
 )
@@ -43,7 +44,7 @@ echo "name $(cat /etc/hostname)"
 // findLinks asks the machine.
 func findLinks(ctx context.Context, m *vm.Machine) (links, error) {
 	var out bytes.Buffer
-	if err := m.Run(ctx, linksScript, &out); err != nil {
+	if err := m.Run(ctx, recipe.Shell(), linksScript, &out); err != nil {
 		return links{}, fmt.Errorf("cannot list the machine's links: %w", err)
 	}
 	return parseLinks(out.String(), identity.Marker().Address)

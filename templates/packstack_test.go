@@ -1,14 +1,20 @@
 package templates
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"goldsmith/builder/recipe"
 )
 
 // stub is what every command of a stub root is: it writes down how it was called, and says what a case wants it to say.
@@ -69,29 +75,45 @@ func (s scene) get(name string) string {
 	return string(b)
 }
 
-// run runs a script with the root's paths in place of the machine's, and returns the calls of commands.
+// run runs a script of the packstack recipes, and returns the calls of commands.
 func (s scene) run(script string) (calls []string, err error) {
 	s.t.Helper()
 	data, err := fs.ReadFile(FS, "packstack/"+script)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	text := string(data)
+	calls, said, status := s.exec(string(data))
+	s.t.Logf("%s: status %d\n%s", script, status, said)
+	if status != 0 {
+		return calls, fmt.Errorf("status %d", status)
+	}
+	return calls, nil
+}
+
+// exec runs a script with the root's paths in place of the machine's, as a step runs it.
+func (s scene) exec(text string) (calls []string, said string, status int) {
+	s.t.Helper()
 	for _, d := range []string{"/etc/", "/root/", "/var/tmp"} {
 		text = strings.ReplaceAll(text, d, s.dir+d)
 	}
 	if err := os.RemoveAll(filepath.Join(s.dir, "calls")); err != nil {
 		s.t.Fatal(err)
 	}
-	cmd := exec.Command("sh", "-eu")
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	shell := recipe.Shell()
+	cmd := exec.CommandContext(ctx, shell[0], shell[1:]...)
 	cmd.Stdin = strings.NewReader(text)
 	cmd.Env = []string{"PATH=" + filepath.Join(s.dir, "bin") + ":/usr/bin:/bin", "STUB=" + s.dir}
 	out, err := cmd.CombinedOutput()
-	s.t.Logf("%s: %v\n%s", script, err, out)
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		s.t.Fatal(err)
+	}
 	if list, readErr := os.ReadFile(filepath.Join(s.dir, "calls")); readErr == nil {
 		calls = strings.Split(strings.TrimSpace(strings.ReplaceAll(string(list), s.dir, "")), "\n")
 	}
-	return calls, err
+	return calls, string(out), cmd.ProcessState.ExitCode()
 }
 
 func (s scene) wantCalls(script string, want ...string) {

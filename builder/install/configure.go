@@ -101,7 +101,7 @@ func (c Configuration) step(ctx context.Context, m *machine.Booted, root *tree.F
 		}
 		return m.Run(ctx, machine.Command{Argv: append([]string{"systemctl", "--quiet", "enable", "--"}, units...), Log: c.Log})
 	}
-	return m.Run(ctx, machine.Command{Argv: []string{"sh", "-eu"}, Stdin: []byte(s.Run), Log: c.Log})
+	return m.Run(ctx, machine.Command{Argv: recipe.Shell(), Stdin: []byte(s.Run), Log: c.Log})
 }
 
 // PutIdentity gives the tree the names of id: machine id, host name, and a hosts file that knows both names and address.

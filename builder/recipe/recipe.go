@@ -66,6 +66,13 @@ type Boot struct {
 	Timeout identity.Duration `yaml:"timeout" json:"timeout,omitempty" doc:"how long a virtual machine may take until it answers by SSH; default 10m"`
 }
 
+// Shell is the command that runs a step's commands, which it gets on its standard input. It reads them to the end before the first
+// one is run, and none of them reads from there: a program that looks at its input would eat what stands behind it, and the step
+// would end early and well. A script may be 128 KiB long, as long as Linux lets one word be.
+func Shell() []string {
+	return []string{"sh", "-c", `script=$(cat); exec sh -euc "$script" sh </dev/null`}
+}
+
 // A Step is one piece of work in the booted machine. One of Run, Script, OpenStack and OpenNebula says what; a step that
 // makes answers, moves files or reboots may have none of them.
 type Step struct {

@@ -102,11 +102,15 @@ func (e *ExitError) Error() string {
 	return fmt.Sprintf("failed with status %d:\n%s", e.Status, indent(e.Output))
 }
 
-// Run runs shell commands with sh -eu as root. What they print goes to log as it comes. A command that failed is an
-// *ExitError.
-func (m *Machine) Run(ctx context.Context, script string, log io.Writer) error {
+// Run gives a script to a shell, such as recipe.Shell, as root. What it prints goes to log as it comes. A script that failed is
+// an *ExitError.
+func (m *Machine) Run(ctx context.Context, shell []string, script string, log io.Writer) error {
 	tail := &tail{max: 20}
-	err := m.session(ctx, "exec env LC_ALL=C.UTF-8 sh -eu", strings.NewReader(script), io.MultiWriter(log, tail))
+	words := make([]string, len(shell))
+	for i, w := range shell {
+		words[i] = quote(w)
+	}
+	err := m.session(ctx, "exec env LC_ALL=C.UTF-8 "+strings.Join(words, " "), strings.NewReader(script), io.MultiWriter(log, tail))
 	var exit *ssh.ExitError
 	if errors.As(err, &exit) {
 		status := exit.ExitStatus()

@@ -5,7 +5,10 @@ set -eu
 address=$(ip -o -4 route get 192.0.2.1 | sed -n 's/.* src \([^ ]*\).*/\1/p')
 vhost=/etc/httpd/conf.d/15-horizon_vhost.conf
 grep -q "^ *ServerAlias $address\$" $vhost || sed -i "0,/^ *ServerAlias /s//  ServerAlias $address\n&/" $vhost
-grep -q "^ *ServerAlias $address\$" $vhost
+if ! grep -q "^ *ServerAlias $address\$" $vhost; then
+	echo "cannot give the dashboard its address: no ServerAlias in $vhost" >&2
+	exit 1
+fi
 systemctl restart httpd
 
 # The console proxy must listen where it is asked for; servers' consoles are reached by it alone, on loopback.
