@@ -12,6 +12,8 @@ import (
 // idle are lines that make no difference in a stub root, with the reason.
 var idle = map[string]string{
 	"set -eu": "a step's shell has that already",
+	";;":      "before esac, where none is needed",
+	"exit 1":  "behind a command that has just failed once more",
 }
 
 // TestEveryLineOfThePackstackScriptsMatters takes out one line after another: a scene must notice each time. So no edit that
@@ -32,11 +34,11 @@ func TestEveryLineOfThePackstackScriptsMatters(t *testing.T) {
 			known := map[string]string{}
 			for i, line := range lines {
 				text := strings.TrimSpace(line)
-				if text == "" || strings.HasPrefix(text, "#") || idle[text] != "" {
+				if text == "" || strings.HasPrefix(text, "#") {
 					continue
 				}
 				without := strings.Join(append(append([]string{}, lines[:i]...), lines[i+1:]...), "")
-				if !noticed(t, script, without, known) {
+				if !noticed(t, script, without, known) && idle[text] == "" {
 					t.Errorf("line %d can go, and no scene notices: %s", i+1, text)
 				}
 			}

@@ -81,6 +81,10 @@ var scenes = []struct {
 		s.log("20230914", "old")
 		s.log("20230915", "new")
 	}},
+	{"install-without-a-home-for-keys", "install.sh", func(s scene) {
+		s.drop("root/.ssh")
+		s.command("ssh-keygen", stub+"echo 'ssh-rsa AAAA root' >\"$STUB/root/.ssh/id_rsa.pub\"\n")
+	}},
 	{"install-again", "install.sh", func(s scene) {
 		s.put("root/.ssh/id_rsa", "private\n")
 		s.put("root/.ssh/id_rsa.pub", "ssh-rsa AAAA root\n")
@@ -103,6 +107,7 @@ var scenes = []struct {
 	}},
 	{"face-without-aliases", "face.sh", func(s scene) { s.put("etc/httpd/conf.d/15-horizon_vhost.conf", "<VirtualHost *:80>\n") }},
 	{"cloud", "cloud.sh", func(s scene) { s.image(); s.command("openstack", nothingThere) }},
+	{"cloud-as-admin", "cloud.sh", func(s scene) { s.command("openstack", strings.Replace(stub, "$name $*", "$OS_USERNAME: $name $*", 1)) }},
 	{"cloud-again", "cloud.sh", func(s scene) { s.image() }},
 	{"cloud-is-late", "cloud.sh", func(s scene) {
 		s.command("openstack", strings.Replace(stub, "[ ! -e \"$STUB/says", `case $* in "network list") echo x >>"$STUB/late"; [ "$(wc -l <"$STUB/late")" -gt 2 ] || exit 1 ;; esac`+"\n[ ! -e \"$STUB/says", 1))
