@@ -45,6 +45,7 @@ func newApp() *cli.App {
 			&cli.StringFlag{Name: "root", Value: "/", Usage: "work on the machine mounted at `DIR`"},
 			&cli.StringFlag{Name: "identity", Usage: "become the identity in `FILE` (JSON) instead of asking hardware and network"},
 			&cli.StringFlag{Name: "mysql", Usage: "unix `SOCKET` of its MariaDB"},
+			&cli.StringFlag{Name: "postgres", Usage: "`DIRECTORY` of the socket of its PostgreSQL"},
 			&cli.StringFlag{Name: "ovsdb", Usage: "unix `SOCKET` of its Open vSwitch database"},
 		},
 		Commands: append([]*cli.Command{planCommand(), applyCommand(), verifyCommand(), statusCommand(), listCommand(),

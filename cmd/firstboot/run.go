@@ -66,7 +66,7 @@ func open(c *cli.Context) (*firstboot.Engine, func(), error) {
 		return nil, nil, report.Faultf(report.Usage, "cannot work as user %d: firstboot edits what only root may", os.Geteuid()).
 			WithHint("sudo firstboot %s", c.Command.Name)
 	}
-	h, err := host.Open(c.String("root"), host.Options{MySQL: c.String("mysql"), OVSDB: c.String("ovsdb")})
+	h, err := host.Open(c.String("root"), host.Options{MySQL: c.String("mysql"), Postgres: c.String("postgres"), OVSDB: c.String("ovsdb")})
 	if err != nil {
 		return nil, nil, &report.Fault{Code: report.Usage, Err: err}
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"goldsmith/firstboot/host"
 	"goldsmith/firstboot/host/hosttest"
@@ -172,5 +173,74 @@ func TestOVSByCompareAndSwap(t *testing.T) {
 	rows, err := offline.OVS(context.Background(), "Bridge", "other_config")
 	if err != nil || rows["br-ex"]["other_config:hwaddr"] != "" || rows["br-ex"]["other_config:x"] != "y" {
 		t.Errorf("file holds %v %v", rows, err)
+	}
+}
+
+// TestRowsOfPostgreSQL: the law of compare-and-swap on a real server, in one transaction, through its own tool.
+func TestRowsOfPostgreSQL(t *testing.T) {
+	sock := hosttest.Postgres(t)
+	hosttest.PSQL(t, sock, "postgres", "CREATE DATABASE engine;")
+	const odd = `it's a \ "text" | of -end- =end=` + "\nwith ü"
+	hosttest.PSQL(t, sock, "engine", `CREATE TABLE provider (id uuid PRIMARY KEY, url varchar(512) NOT NULL, note text, n int);
+		INSERT INTO provider VALUES ('11111111-2222-3333-4444-555555555555', 'https://10.0.0.1:9696', NULL, 1), ('aaaaaaaa-2222-3333-4444-555555555555', 'b', 'x', 2);`)
+	h, j, _ := open(t, host.Options{Postgres: sock})
+	change := func(id, column string, was, want plan.Value) plan.Change {
+		return plan.Change{Kind: plan.Row, Was: was, Want: want, Row: &plan.Target{Schema: host.PostgresSchema("engine"), Table: "provider",
+			Match: map[string]string{"id": id}, Column: column}}
+	}
+	const one, two = "11111111-2222-3333-4444-555555555555", "aaaaaaaa-2222-3333-4444-555555555555"
+	url := change(one, "url", plan.Text("https://10.0.0.1:9696"), plan.Text("https://10.0.0.10:9696"))
+	note := change(one, "note", plan.Gone, plan.Text(odd))
+	get := func(id, column string) string {
+		rows, err := h.Rows(context.Background(), host.PostgresSchema("engine"), "provider", "id", column)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rows {
+			if v, ok := r[column]; ok && r["id"] == id {
+				return v
+			}
+		}
+		return "(absent)"
+	}
+
+	moved := change(two, "url", plan.Text("something else"), plan.Text("y"))
+	if err := apply(t, h, j, url, moved); !errors.Is(err, ErrMoved) || get(one, "url") != "https://10.0.0.1:9696" {
+		t.Fatalf("a moved row: error %v, first row is %s", err, get(one, "url"))
+	}
+	for range 2 { // the second time everything is there already
+		if err := apply(t, h, j, url, note, change(two, "note", plan.Text("x"), plan.Gone)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if get(one, "url") != "https://10.0.0.10:9696" || get(one, "note") != odd || get(two, "note") != "(absent)" {
+		t.Errorf("rows are %q %q %q", get(one, "url"), get(one, "note"), get(two, "note"))
+	}
+	// A statement that the server refuses takes the whole batch back: NULL is not allowed there.
+	if err := apply(t, h, j, change(one, "note", plan.Text(odd), plan.Text("new")), change(two, "url", plan.Text("b"), plan.Gone)); err == nil || get(one, "note") != odd {
+		t.Errorf("a refused statement: error %v, the row before it is %q", err, get(one, "note"))
+	}
+	remove := plan.Change{Kind: plan.Row, Want: plan.Gone, Row: &plan.Target{Schema: host.PostgresSchema("engine"), Table: "provider", Match: map[string]string{"id": two}}}
+	for range 2 {
+		if err := apply(t, h, j, remove); err != nil || get(two, "url") != "(absent)" {
+			t.Fatal(err)
+		}
+	}
+	if _, err := h.Rows(context.Background(), host.PostgresSchema("engine"), "no_such", "id"); !errors.Is(err, host.ErrNoTable) {
+		t.Errorf("a table that is not there: %v", err)
+	}
+	for schema, opt := range map[string]host.Options{"none": {Postgres: sock}, "engine": {Postgres: "/nonexistent"}} {
+		h, _, _ := open(t, opt)
+		if _, err := h.Rows(context.Background(), host.PostgresSchema(schema), "provider", "id"); !errors.Is(err, host.ErrNoDatabase) {
+			t.Errorf("%s in %s: %v", schema, opt.Postgres, err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := h.Postgres(ctx, host.PostgresSchema("engine"), "SELECT pg_sleep(30);"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a server that hangs: %v", err)
+	}
+	if get(one, "url") != "https://10.0.0.10:9696" {
+		t.Error("no new session after one that was ended")
 	}
 }

@@ -17,8 +17,11 @@ import (
 // writeRows makes all changes of one schema in one transaction. Each row is locked and compared first, each update is
 // guarded by the old value and must hit exactly one row.
 func writeRows(ctx context.Context, h *host.Host, _ *journal.Journal, changes []plan.Change) error {
-	if host.IsSQLite(changes[0].Row.Schema) {
-		return writeSQLite(ctx, h, changes)
+	switch schema := changes[0].Row.Schema; {
+	case host.IsSQLite(schema):
+		return writeScript(ctx, h, sqlite, changes)
+	case host.IsPostgres(schema):
+		return writeScript(ctx, h, postgres, changes)
 	}
 	db, err := h.DB(ctx)
 	if err != nil {

@@ -18,14 +18,17 @@ type Host struct {
 	running bool
 	opt     Options
 
-	mu sync.Mutex
-	db *sql.DB
+	mu    sync.Mutex
+	db    *sql.DB
+	psqls map[string]*psqlSession // by schema
 }
 
 // Options say where the parts of a machine are that are not files.
 type Options struct {
 	// MySQL is the server's unix socket; empty: the first of the usual ones that exists.
 	MySQL string
+	// Postgres is the directory of the server's unix socket, where anybody may be its superuser; empty: the machine's own.
+	Postgres string
 	// OVSDB is the database's unix socket; empty: /run/openvswitch/db.sock.
 	OVSDB string
 }
@@ -47,6 +50,7 @@ func (h *Host) Close() error {
 		h.db.Close()
 		h.db = nil
 	}
+	h.closePsql()
 	return h.root.close()
 }
 

@@ -107,8 +107,11 @@ func (h *Host) Schemas(ctx context.Context) ([]string, error) {
 
 // Rows returns the named columns, all without names, of all rows of a table in the order of its primary key.
 func (h *Host) Rows(ctx context.Context, schema, table string, columns ...string) ([]Row, error) {
-	if IsSQLite(schema) {
+	switch {
+	case IsSQLite(schema):
 		return h.sqliteRows(ctx, schema, table, columns)
+	case IsPostgres(schema):
+		return h.postgresRows(ctx, schema, table, columns)
 	}
 	from, err := QuoteTable(schema, table)
 	if err != nil {

@@ -42,7 +42,8 @@ type Reader interface {
 	// Schemas returns the names of the databases.
 	Schemas(ctx context.Context) ([]string, error)
 	// Rows returns the named columns of all rows of a table in the order of its primary key; all columns when none is named. A
-	// missing table or column is an error. A schema that is a path is an SQLite file.
+	// missing table or column is an error. A schema that is a path is an SQLite file; one that PostgresSchema made is a database
+	// of PostgreSQL, where columns must be named and give the order.
 	Rows(ctx context.Context, schema, table string, columns ...string) ([]Row, error)
 	// DBUsers returns the server's accounts: columns user, host, hash.
 	DBUsers(ctx context.Context) ([]Row, error)

@@ -78,7 +78,7 @@ func hexRows(out string, columns []string) ([]Row, error) {
 	for line := range strings.Lines(out) {
 		f := strings.Split(strings.TrimSuffix(line, "\n"), "|")
 		if len(f) != len(columns) {
-			return nil, fmt.Errorf("sqlite3 printed %d columns instead of %d", len(f), len(columns))
+			return nil, fmt.Errorf("the tool printed %d columns instead of %d", len(f), len(columns))
 		}
 		row := Row{}
 		for i, c := range columns {
@@ -87,7 +87,7 @@ func hexRows(out string, columns []string) ([]Row, error) {
 			}
 			v, err := hex.DecodeString(f[i])
 			if err != nil {
-				return nil, fmt.Errorf("cannot read what sqlite3 printed: %w", err)
+				return nil, fmt.Errorf("cannot read what the tool printed: %w", err)
 			}
 			row[strings.ToLower(c)] = string(v)
 		}

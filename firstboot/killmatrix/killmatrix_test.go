@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"goldsmith/firstboot/host"
 	"goldsmith/firstboot/host/hosttest"
 	"goldsmith/firstboot/identity"
 	"goldsmith/firstboot/plan"
@@ -52,8 +53,11 @@ func matrix(t *testing.T, f *rewritertest.Fixture, bin string) int {
 		t.Fatal("a fixture needs two identities")
 	}
 	l := &lab{f: f, bin: bin, dir: hosttest.Dir(t)}
-	if len(f.Tables)+len(f.Users) > 0 {
+	if f.MariaDB() {
 		l.sock, l.db = hosttest.MariaDB(t)
+	}
+	if f.Postgres() {
+		l.pg = hosttest.Postgres(t)
 	}
 	first, points := l.road(t, nil, f.Scene.To[0])
 	second, _ := l.road(t, &f.Scene.To[0], f.Scene.To[1])
@@ -88,8 +92,10 @@ type lab struct {
 	f         *rewritertest.Fixture
 	bin, sock string
 	db        *sql.DB
+	pg        string // directory of PostgreSQL's socket
 	dir       string
 	made      bool // the schemas are there, with any content
+	pgMade    bool // the same in PostgreSQL
 }
 
 func build(t *testing.T) string {
@@ -158,6 +164,10 @@ func (l *lab) fresh(t *testing.T, from *identity.Identity) {
 	rewritertest.MakeSQLite(t, l.f, l.root())
 	os.Remove(filepath.Join(l.dir, "ledger"))
 	l.resetDatabase(t)
+	if l.pg != "" {
+		rewritertest.MakePostgres(t, l.f, l.pg, l.pgMade)
+		l.pgMade = true
+	}
 	l.resetOVS(t)
 	if from != nil {
 		l.run(t, *from, 0)
@@ -179,8 +189,7 @@ func (l *lab) resetDatabase(t *testing.T) {
 		fmt.Fprintf(&script, "DROP USER IF EXISTS '%s'@'%s';", u["user"], u["host"])
 	}
 	for name := range l.f.Tables {
-		if _, _, ok := rewritertest.SQLiteTable(name); !ok {
-			schema, _, _ := strings.Cut(name, ".")
+		if schema, _, _ := strings.Cut(name, "."); !host.IsSQLite(name) && !host.IsPostgres(name) {
 			fmt.Fprintf(&script, "DROP DATABASE IF EXISTS `%s`;", schema)
 		}
 	}
@@ -215,6 +224,9 @@ func (l *lab) command(t *testing.T, to identity.Identity, verb string, env ...st
 	args := []string{"--root", l.root(), "--identity", id}
 	if l.sock != "" {
 		args = append(args, "--mysql", l.sock)
+	}
+	if l.pg != "" {
+		args = append(args, "--postgres", l.pg)
 	}
 	cmd := exec.Command(l.bin, append(args, verb)...)
 	cmd.Env = append(append(os.Environ(), "GOLDSMITH_UNITS="+filepath.Join(l.dir, "ledger")), env...)

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"goldsmith/firstboot/host"
 	"goldsmith/firstboot/identity"
 	"goldsmith/firstboot/rewriters/rewritertest"
 )
@@ -45,6 +46,10 @@ func (l *lab) snapshot(t *testing.T) map[string]string {
 	for name := range l.f.Tables {
 		if file, _, ok := rewritertest.SQLiteTable(name); ok {
 			out[file] = rewritertest.SQLite(t, filepath.Join(l.root(), file), ".dump") // its bytes count the transactions
+			continue
+		}
+		if host.IsPostgres(name) {
+			out["db "+name] = rewritertest.DumpPostgres(t, name, l.pg)
 			continue
 		}
 		out["db "+name] = l.dump(t, "SELECT * FROM "+name)

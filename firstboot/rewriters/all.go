@@ -12,13 +12,13 @@ func All() []Rewriter {
 	return []Rewriter{
 		// every machine, before the network
 		hostname(), machineID(), sshKeys(),
-		udevNames(), networkScripts(), ifupdown(), netplanFiles(), networkManager(), networkd(), dhcpClients(), leases(), openVSwitch(), initiatorName(), libvirt(), leftAlone(),
+		udevNames(), networkScripts(), ifupdown(), netplanFiles(), networkManager(), networkd(), dhcpClients(), leases(), openVSwitch(), initiatorName(), libvirt(), vdsm(), leftAlone(),
 		// every machine, with its address
 		accounts(), hostsFile(), debconfAnswers(), packstackAnswers(), knownHosts(), firewall(),
 		// what stacks stand on
 		mariaDB(), rabbitMQ(), redis(), memcacheD(), apacheVHosts(),
 		// stacks
-		keystone(), glance(), placement(), nova(), neutron(), cinder(), heat(), telemetry(), swift(), ovn(), horizon(), openrc(), openNebula(), vitastor(),
+		keystone(), glance(), placement(), nova(), neutron(), cinder(), heat(), telemetry(), swift(), ovn(), horizon(), openrc(), openNebula(), vitastor(), oVirt(),
 	}
 }
 

@@ -27,6 +27,11 @@ func (s *Scene) line(path string, rule Rule) error {
 
 // eachLine proposes a file with its lines edited one by one. A file that is not there is nothing to do.
 func (s *Scene) eachLine(path, why string, edit func(string) string) error {
+	return s.editLines(path, why, false, edit)
+}
+
+// editLines is eachLine for files that may hold secrets.
+func (s *Scene) editLines(path, why string, secret bool, edit func(string) string) error {
 	data, err := s.Host.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -38,7 +43,7 @@ func (s *Scene) eachLine(path, why string, edit func(string) string) error {
 	for i, l := range lines {
 		lines[i] = edit(l)
 	}
-	return s.File(path, []byte(strings.Join(lines, "\n")), plan.Meta{}, why)
+	return s.file(path, []byte(strings.Join(lines, "\n")), plan.Meta{}, why, secret)
 }
 
 // dropLines proposes a file without some of its lines.

@@ -8,6 +8,7 @@
 //	meta.json             {"PATH": {"mode": 416, "owner": "keystone"}}, where it matters
 //	db/SCHEMA.TABLE.json  {"key": ["id"], "rows": [{"id": "1", "url": null}]}
 //	db//PATH.TABLE.json   the same in an SQLite file, of which root/PATH is there and empty
+//	db/postgresql:DATABASE.TABLE.json  the same in PostgreSQL, where columns have types
 //	db/users.json         [{"user": "nova", "host": "%", "hash": "*..."}]
 //	ovs/TABLE.json        {"br-ex": {"other_config:hwaddr": "52:..."}}
 //	plan/N                what the plan for the N-th identity must be; go test -update writes it
@@ -26,6 +27,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"goldsmith/firstboot/host"
 	"goldsmith/firstboot/identity"
 	"goldsmith/firstboot/plan"
 )
@@ -49,6 +51,8 @@ type Table struct {
 	Rows []map[string]*string `json:"rows"`
 	// Columns names those that no row has.
 	Columns []string `json:"columns,omitempty"`
+	// Types are those of columns that are no text (PostgreSQL).
+	Types map[string]string `json:"types,omitempty"`
 }
 
 // A Fixture is one machine.
@@ -170,9 +174,9 @@ func (f *Fixture) Tree(t testing.TB, dir string) {
 const (
 	accounts = "root:x:0:0::/root:/bin/sh\nkeystone:x:64061:64061::/:/bin/false\nrabbitmq:x:101:103::/:/bin/false\n" +
 		"nova:x:64060:64060::/:/bin/false\nneutron:x:64063:64063::/:/bin/false\nhorizon:x:64062:64062::/:/bin/false\n" +
-		"apache:x:48:48::/:/bin/false\noneadmin:x:9869:9869::/:/bin/bash\nwww-data:x:33:33::/:/bin/false\nlibvirt-qemu:x:64055:64055::/:/bin/false\n"
+		"apache:x:48:48::/:/bin/false\noneadmin:x:9869:9869::/:/bin/bash\nwww-data:x:33:33::/:/bin/false\nlibvirt-qemu:x:64055:64055::/:/bin/false\novirt:x:108:108::/:/bin/false\n"
 	groups = "root:x:0:\nkeystone:x:64061:\nrabbitmq:x:103:\nnova:x:64060:\nneutron:x:64063:\nhorizon:x:64062:\n" +
-		"apache:x:48:\noneadmin:x:9869:\nwww-data:x:33:\nlibvirt-qemu:x:64055:\n"
+		"apache:x:48:\noneadmin:x:9869:\nwww-data:x:33:\nlibvirt-qemu:x:64055:\novirt:x:108:\n"
 )
 
 // SQL returns a script that makes the fixture's schemas and rows on a real server.
@@ -180,7 +184,7 @@ func (f *Fixture) SQL() string {
 	var b strings.Builder
 	made := map[string]bool{}
 	for name, table := range f.Tables {
-		if _, _, ok := SQLiteTable(name); ok {
+		if !onMariaDB(name) {
 			continue
 		}
 		schema, short, _ := strings.Cut(name, ".")
@@ -197,13 +201,21 @@ func (f *Fixture) SQL() string {
 	return b.String() + f.Refill()
 }
 
+// onMariaDB tells where a table lives that is neither in an SQLite file nor in PostgreSQL.
+func onMariaDB(name string) bool { return !host.IsSQLite(name) && !host.IsPostgres(name) }
+
+// MariaDB tells whether the fixture has tables or accounts there.
+func (f *Fixture) MariaDB() bool {
+	return len(f.Users) > 0 || slices.ContainsFunc(slices.Collect(maps.Keys(f.Tables)), onMariaDB)
+}
+
 // Refill returns a script that gives the tables and accounts that SQL made their first content again. It takes a tenth of the
 // time: making a table is dear.
 func (f *Fixture) Refill() string {
 	var b strings.Builder
 	b.WriteString("BEGIN;\n")
 	for name, table := range f.Tables {
-		if _, _, ok := SQLiteTable(name); ok {
+		if !onMariaDB(name) {
 			continue
 		}
 		fmt.Fprintf(&b, "DELETE FROM `%s`;\n", strings.Replace(name, ".", "`.`", 1))
