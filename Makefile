@@ -57,7 +57,7 @@ proof: bin ## cut firstboot at every point; boot clones in virtual machines (QEM
 .PHONY: lint
 lint: $(LINT) ## check style, import walls and scripts
 	$(LINT) run ./...
-	shellcheck .ci/go .ci/setup .ci/run .ci/demo $$(find templates fleet -name '*.sh')
+	shellcheck .ci/go .ci/setup .ci/run .ci/demo $$(find templates fleet -name '*.sh') templates/ovirt/engine-setup templates/ovirt/engine-renew
 
 $(LINT):
 	GOBIN=$(CURDIR)/.cache/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)

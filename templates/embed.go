@@ -3,9 +3,11 @@ package templates
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 )
 
 //go:embed units
@@ -13,7 +15,7 @@ var units embed.FS
 
 // FS has what recipes name as templates: scripts of steps, and files.
 //
-//go:embed packstack cluster
+//go:embed packstack cluster ovirt
 var FS embed.FS
 
 // A File is one file that a golden image gets.
@@ -55,6 +57,30 @@ func Units(stack []string) ([]File, error) {
 	}
 	for _, u := range stack {
 		out = append(out, hold(u, "goldsmith-stack.target"))
+	}
+	if slices.Contains(stack, engineUnit) {
+		engine, err := engineUnits()
+		return append(out, engine...), err
+	}
+	return out, nil
+}
+
+// engineUnit tells that an image has an oVirt engine in it.
+const engineUnit = "ovirt-engine.service"
+
+// engineUnits are what firstboot leaves to the engine's own tools: engine-setup on a clone of an image that holds the packages,
+// and certificates on a clone of an engine that was set up before. Each does nothing unless firstboot asks for it.
+func engineUnits() ([]File, error) {
+	var out []File
+	for _, name := range []string{"engine-setup", "engine-renew"} {
+		unit := "goldsmith-" + name + ".service"
+		text, err1 := FS.ReadFile("ovirt/" + unit)
+		script, err2 := FS.ReadFile("ovirt/" + name)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
+		}
+		out = append(out, File{Path: path.Join(unitDir, unit), Data: text, Mode: 0o644},
+			File{Path: path.Join("/usr/lib/goldsmith", name), Data: script, Mode: 0o755}, enable("multi-user.target", unit))
 	}
 	return out, nil
 }

@@ -66,7 +66,7 @@ func Derive(root *tree.FS, m inspect.Machine, said Answers, owners []inspect.Own
 			WithHint("clone it: goldsmith clone IMAGE -n 3")
 	}
 	d := &deriver{root: root, machine: m, found: look(root), said: said, owners: owners}
-	for _, step := range []func(){d.readable, d.hostname, d.nics, d.face, d.address, d.machineID, d.nested, d.stacks} {
+	for _, step := range []func(){d.obstacles, d.readable, d.hostname, d.nics, d.face, d.address, d.machineID, d.nested, d.stacks} {
 		step()
 	}
 	return d.draft, errors.Join(d.unknown...)
@@ -79,6 +79,13 @@ func (d *deriver) ask(hint, format string, args ...any) {
 
 func (d *deriver) because(what, value, where string) {
 	d.draft.Why = append(d.draft.Why, Reason{what, value, where})
+}
+
+// obstacles refuses what must not be cloned, whatever the user says.
+func (d *deriver) obstacles() {
+	for _, o := range d.machine.Obstacles {
+		d.ask(o.Hint, "%s: %s", o.By, o.Why)
+	}
 }
 
 // readable passes on what could not be read: an address may hide in it.
@@ -368,7 +375,10 @@ func (d *deriver) nested() {
 }
 
 // needNoRewriter are findings of inspect that are no stack of their own, or that base rewriters serve.
-var needNoRewriter = []string{"packstack", "openvswitch", "libvirt"}
+var needNoRewriter = []string{"packstack", "openvswitch", "libvirt", "vdsm"}
+
+// servedBy are findings that a stack's own rewriter serves: the engine's database is rewritten with the engine.
+var servedBy = map[string]string{"postgresql": "ovirt"}
 
 // stacks lists the rewriters whose files are in the machine. What was recognised and has no rewriter is an unknown.
 func (d *deriver) stacks() {
@@ -388,7 +398,7 @@ func (d *deriver) stacks() {
 	}
 	for _, f := range d.machine.Stacks {
 		switch {
-		case slices.Contains(names, f.Name) || slices.Contains(needNoRewriter, f.Name):
+		case slices.Contains(names, f.Name) || slices.Contains(needNoRewriter, f.Name) || slices.Contains(names, servedBy[f.Name]):
 		case slices.Contains(d.said.Leave, f.Name):
 			d.draft.Notes = append(d.draft.Notes, fmt.Sprintf("%s (%s) is cloned as it is", f.Name, f.By))
 		default:

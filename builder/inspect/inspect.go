@@ -23,6 +23,7 @@ type Machine struct {
 	Network   []Finding         `json:"network,omitempty"`
 	DHCP      []Finding         `json:"dhcp,omitempty"`
 	Stacks    []Finding         `json:"stacks,omitempty"` // empty: a plain machine
+	Obstacles []Obstacle        `json:"obstacles,omitempty"`
 	Addresses []Place           `json:"addresses,omitempty"`
 	MACs      []Place           `json:"macs,omitempty"`
 	Imprint   *identity.Imprint `json:"imprint,omitempty"`
@@ -41,6 +42,26 @@ type OS struct {
 type Finding struct {
 	Name string `json:"name"`
 	By   string `json:"by"` // path
+}
+
+// An Obstacle is why a machine must not be cloned at all.
+type Obstacle struct {
+	Name string `json:"name"`
+	By   string `json:"by"` // path
+	Why  string `json:"why"`
+	Hint string `json:"hint"`
+}
+
+// obstacles lists what makes a machine one of a kind.
+func obstacles(root *tree.FS) []Obstacle {
+	var list []Obstacle
+	for _, f := range find(root, []mark{{"hosted-engine", "etc/ovirt-hosted-engine/hosted-engine.conf", ""}}) {
+		list = append(list, Obstacle{Name: f.Name, By: f.By,
+			Why: "it is a host of a hosted oVirt engine: its sanlock host id and the UUIDs of the shared storage are one machine's, and a second host with them breaks " +
+				"the leases that keep a VM from running twice",
+			Hint: "make the image of a host before hosted-engine --deploy (recipe ovirt-host), and deploy each clone"})
+	}
+	return list
 }
 
 // A Place is a value and where it stands.
@@ -72,6 +93,7 @@ func Tree(root *tree.FS, owners []Owner) Machine {
 	m.Network = find(root, networkMarks)
 	m.DHCP = dhcp(root, m.Network)
 	m.Stacks = find(root, stackMarks)
+	m.Obstacles = obstacles(root)
 	m.Addresses, m.MACs = addresses(root)
 	if b, err := root.ReadFile(identity.ImprintFile); err == nil {
 		var i identity.Imprint
@@ -176,7 +198,7 @@ var stackMarks = []mark{
 	{"horizon", "etc/openstack-dashboard", ""},
 	{"opennebula", "etc/one/oned.conf", ""},
 	{"vitastor", "etc/vitastor/vitastor.conf", ""},
-	{"ovirt-engine", "etc/ovirt-engine", ""},
+	{"ovirt", "etc/ovirt-engine", ""},
 	{"vdsm", "etc/vdsm/vdsm.conf", ""},
 	{"mariadb", "var/lib/mysql/ibdata1", ""},
 	{"postgresql", "var/lib/p*gsql", ""},

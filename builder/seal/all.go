@@ -6,7 +6,7 @@ func All() []Operation {
 		machineID, presets, machineInfo, sshHostKeys, randomSeed, credentialSecret,
 		dhcpLeases, networkManager, udevNames, cloudInit,
 		domain, puppet, serviceIDs, sessions, atJobs,
-		iscsiInitiator, nvmeHost, hostID, blkidTab, lvmDevices, libvirtHost, multipath,
+		iscsiInitiator, nvmeHost, hostID, blkidTab, lvmDevices, libvirtHost, multipath, vdsmHost, gluster,
 		resolver, timeKeeping, installer, packageIDs, crashData, mail,
 		shellHistory, backups, packageCache, stamps, journal, logs, tmp,
 		sshUserKeys, snakeoil, subscription, kerberosKDC, nicPins, hostnamePins, unconfigured,

@@ -121,6 +121,9 @@ func printMachine(w io.Writer, m *inspect.Machine) {
 	fmt.Fprintf(w, "network by\t%s\n", findings(m.Network))
 	fmt.Fprintf(w, "DHCP by\t%s\n", findings(m.DHCP))
 	fmt.Fprintf(w, "stacks\t%s\n", findings(m.Stacks))
+	for _, o := range m.Obstacles {
+		fmt.Fprintf(w, "cannot be cloned\t%s: %s\n", o.By, o.Why)
+	}
 	for _, p := range m.Addresses {
 		fmt.Fprintf(w, "address\t%s in %s\n", p.Value, p.Where)
 	}
