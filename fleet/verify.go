@@ -90,8 +90,10 @@ func (s *State) ask(ctx context.Context, d driver.Driver, c Clone, all []Standin
 	if tell == nil {
 		tell = func(string) {}
 	}
+	imprint, _ := s.Imprint() // where it cannot be read, questions about stacks are not asked
 	out.Answers = probe.Ask(ctx, probe.Target{
 		Clone: c.Name, Address: out.Address, Reported: out.Claimed, MAC: c.MAC, ClientID: out.Client, Foreign: foreign(all[i], all, s.golden()),
+		Stacks: imprint.Stacks, Kept: imprint.Policy.KeepSecrets,
 		Tell:     func(what string) { tell(c.Name + ": " + what) },
 		Deep:     by.Deep,
 		Settled:  out.State == Condition(report.Ready),

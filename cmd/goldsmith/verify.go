@@ -62,7 +62,7 @@ func writeProof(c *cli.Context, p *fleet.Proof) error {
 }
 
 // stackColumns are the probes that have a column of their own where some clone has such a stack.
-var stackColumns = []string{"keystone", "horizon", "nova", "neutron", "server"}
+var stackColumns = []string{"keystone", "horizon", "nova", "neutron", "server", "engine"}
 
 func proofRows(p *fleet.Proof) [][]string {
 	head := []string{"CLONE", "MAC", "IP", "HOST"}

@@ -22,6 +22,8 @@ type Target struct {
 	ClientID string            // as the DHCP server saw it; empty where the server is not ours
 	Settled  bool              // firstboot reported success: services may still be starting, and are given time to answer
 	Deep     bool              // also make things in it, and remove them again
+	Stacks   []string          // of the image's imprint
+	Kept     []string          // secrets that the imprint says all clones share
 	Foreign  []string          // addresses and names of other machines: the other clones, and who the image was baked as
 	Tell     func(what string) // told what a probe waits for; nil: nobody listens
 	// Inside calls f in the network that the clones stand in.
@@ -51,7 +53,8 @@ type Probe struct {
 
 // All lists the probes in the order of the table.
 func All() []Probe {
-	return []Probe{mac(), address(), machineID(), clientID(), hostKey(), keystone(), horizon(), keystoneKeys(), compute(), network(), server()}
+	return []Probe{mac(), address(), machineID(), clientID(), hostKey(), keystone(), horizon(), keystoneKeys(), compute(), network(), server(),
+		engine(), engineAuthority()}
 }
 
 // Ask asks one clone everything, and names the answers. Questions that are not answered yet are asked again until ctx ends.
