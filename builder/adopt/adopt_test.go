@@ -296,3 +296,28 @@ func FuzzLook(f *testing.F) {
 		}
 	})
 }
+
+// TestDeriveOVirt: an engine brings its database along; a host of a hosted engine is refused, whatever is said, with the reason.
+func TestDeriveOVirt(t *testing.T) {
+	owners := append(some, inspect.Owner{Name: "ovirt", Files: []string{"/etc/ovirt-engine/engine.conf.d/*.conf"}})
+	files := map[string]string{"etc/hostname": "engine.example.net\n", "etc/hosts": "10.0.0.1 engine.example.net engine\n", "etc/machine-id": "00112233445566778899aabbccddeeff\n",
+		"etc/ovirt-engine/engine.conf.d/10-setup-protocols.conf": "ENGINE_FQDN=engine.example.net\n", "var/lib/pgsql/data/PG_VERSION": "13\n"}
+	root := plant(t, files)
+	d, err := Derive(root, inspect.Tree(root, owners), Answers{}, owners)
+	if err != nil || len(d.Stacks) != 1 || d.Stacks[0] != "ovirt" || d.Baked.FQDN() != "engine.example.net" {
+		t.Errorf("engine: %+v, %v", d, err)
+	}
+	delete(files, "etc/ovirt-engine/engine.conf.d/10-setup-protocols.conf")
+	if _, err := derive(t, files, Answers{}); err == nil || !strings.Contains(err.Error(), "postgresql is in the machine") {
+		t.Errorf("a database of somebody else: %v", err)
+	}
+	files = map[string]string{"etc/hostname": "node1\n", "etc/hosts": "10.0.0.1 node1\n", "etc/vdsm/vdsm.conf": "[vars]\n", "etc/vdsm/vdsm.id": "x\n"}
+	if _, err := derive(t, files, Answers{}); err != nil {
+		t.Errorf("a host that no engine knows: %v", err)
+	}
+	files["etc/ovirt-hosted-engine/hosted-engine.conf"] = "host_id=1\n"
+	_, err = derive(t, files, Answers{Leave: []string{"vdsm", "hosted-engine"}})
+	if err == nil || report.CodeOf(err) != report.Refused || !strings.Contains(err.Error(), "sanlock host id") || !strings.Contains(strings.Join(report.Hints(err), "\n"), "before hosted-engine --deploy") {
+		t.Errorf("a host of a hosted engine: %v, hints %q", err, report.Hints(err))
+	}
+}
