@@ -169,8 +169,11 @@ func (h *Host) closePsql() {
 // primary key. Values travel as hex, so no byte of them can be taken for a separator.
 func (h *Host) postgresRows(ctx context.Context, schema, table string, columns []string) ([]Row, error) {
 	from, err := QuoteStandard(table)
-	if err != nil || len(columns) == 0 {
-		return nil, errors.Join(err, errors.New("no column is named"))
+	if err == nil && len(columns) == 0 {
+		err = errors.New("no column is named")
+	}
+	if err != nil {
+		return nil, err
 	}
 	list, order := make([]string, len(columns)), make([]string, len(columns))
 	for i, c := range columns {
