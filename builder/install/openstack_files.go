@@ -83,7 +83,9 @@ var (
 	uwsgiThreads   = regexp.MustCompile(`(?m)^threads = .*$`)
 )
 
-// oneWorker keeps the APIs small: the packages size them for a server that does nothing else.
+// oneWorker keeps the APIs small: the packages size them for a server that does nothing else. Each process has one thread:
+// with more, services whose locks are eventlet's hang now and then at their first requests ("greenlet.error: cannot switch to a
+// different thread", measured: one keystone of four).
 func (o *openStack) oneWorker() error {
 	found, err := fs.Glob(o.root, "etc/*/*-uwsgi.ini")
 	if err != nil {
@@ -95,7 +97,7 @@ func (o *openStack) oneWorker() error {
 			return err
 		}
 		data = uwsgiProcesses.ReplaceAll(data, fmt.Appendf(nil, "processes = %d", o.Workers))
-		data = uwsgiThreads.ReplaceAll(data, []byte("threads = 4"))
+		data = uwsgiThreads.ReplaceAll(data, []byte("threads = 1"))
 		if err := o.root.WriteFile(name, data, 0o644); err != nil {
 			return err
 		}

@@ -97,7 +97,7 @@ func TestWriteConfiguration(t *testing.T) {
 	}
 	db := o.password("mysql/keystone")
 	for name, want := range map[string]string{
-		"etc/keystone/keystone-uwsgi.ini": "[uwsgi]\n# number of core*2\nprocesses = 1\nthreads = 4\n",
+		"etc/keystone/keystone-uwsgi.ini": "[uwsgi]\n# number of core*2\nprocesses = 1\nthreads = 1\n",
 		horizonSettings:                   "ALLOWED_HOSTS = ['198.51.100.77', 'goldsmith-marker', 'localhost']\nOPENSTACK_HOST = \"198.51.100.77\"\nOPENSTACK_KEYSTONE_URL = \"http://%s:5000/v3\" % OPENSTACK_HOST\n",
 		horizonSite: "<VirtualHost *:80>\n    ServerName 198.51.100.77\n    ServerAlias goldsmith-marker.invalid goldsmith-marker\n    ServerAdmin webmaster@localhost\n" +
 			"    WSGIDaemonProcess horizon user=www-data group=www-data\n    WSGIProcessGroup horizon\n    WSGIApplicationGroup %{GLOBAL}\n</VirtualHost>\n",
