@@ -72,13 +72,15 @@ func (j *Job) live() io.Writer {
 	return io.MultiWriter(j.log, vm.Last(func(line string) { j.wait(line, 0, 0) }))
 }
 
-// uploadFiles writes the recipe's files from inside: the running system gives them their owners and labels.
-func uploadFiles(ctx context.Context, j *Job) error {
+func uploadFiles(ctx context.Context, j *Job) error { return j.uploadAll(ctx, j.Recipe.Files) }
+
+// uploadAll writes files from inside: the running system gives them their owners and labels.
+func (j *Job) uploadAll(ctx context.Context, files []recipe.File) error {
 	m, err := j.guest(ctx)
 	if err != nil {
 		return err
 	}
-	for _, f := range j.Recipe.Files {
+	for _, f := range files {
 		owner := f.Owner
 		if !strings.Contains(owner, ":") {
 			owner += ":" // the user's own group

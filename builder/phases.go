@@ -44,6 +44,7 @@ func (j *Job) treePhases() []Phase {
 	list := []Phase{
 		{Name: "base", Short: "bootstrap the system from packages", Inputs: baseInputs, Run: bootstrap, Trim: keepBaseDebs},
 	}
+	list = append(list, j.archivesPhase()...)
 	for _, g := range j.Recipe.Groups() {
 		list = append(list, packages(g))
 	}

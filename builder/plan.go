@@ -44,6 +44,9 @@ func (j *Job) Plan(w io.Writer) error {
 // details lists what a phase would do, in the recipe's words.
 func (j *Job) details(phase string) []string {
 	r := j.Recipe
+	if phase == "archives" {
+		return archiveDetails(r.Archives)
+	}
 	if r.UsesVM() {
 		if list, ok := j.virtualDetails(phase); ok {
 			return list

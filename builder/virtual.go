@@ -43,6 +43,9 @@ func (j *Job) virtualPhases() []Phase {
 		list = append(list, j.treePhases()...)
 	}
 	list = append(list, Phase{Name: "machine", Short: "make the disks of the virtual machine", Disk: true, Inputs: machineInputs, Run: makeMachine})
+	if j.Recipe.Base.Image != "" {
+		list = append(list, j.archivesPhase()...)
+	}
 	if len(j.Recipe.Files) > 0 {
 		list = append(list, Phase{Name: "files", Short: "write files", Disk: true, Inputs: func(j *Job) any { return j.Recipe.Files }, Run: uploadFiles})
 	}

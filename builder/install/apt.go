@@ -104,7 +104,7 @@ func (a Apt) unpack(ctx context.Context) error {
 // the cache, which shows when a download fails.
 func (a Apt) fetch(ctx context.Context) error {
 	if a.stale() {
-		if err := a.update(ctx); err != nil {
+		if err := a.Update(ctx); err != nil {
 			return err
 		}
 	}
@@ -112,7 +112,7 @@ func (a Apt) fetch(ctx context.Context) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	return errors.Join(a.update(ctx), a.download(ctx))
+	return errors.Join(a.Update(ctx), a.download(ctx))
 }
 
 const listsAge = 24 * time.Hour
@@ -122,7 +122,8 @@ func (a Apt) stale() bool {
 	return err != nil || time.Since(st.ModTime()) > listsAge
 }
 
-func (a Apt) update(ctx context.Context) error {
+// Update reads the lists of all archives of the tree.
+func (a Apt) Update(ctx context.Context) error {
 	if err := a.apt(ctx, "update"); err != nil {
 		return fmt.Errorf("cannot read the package archive: %w", err)
 	}
@@ -139,6 +140,13 @@ func (a Apt) download(ctx context.Context) error {
 
 // apt runs the host's apt-get on the tree's lists and states.
 func (a Apt) apt(ctx context.Context, args ...string) error {
+	root, err := tree.Open(a.Spec.Root)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(a.sources(root), root.Close()); err != nil {
+		return err
+	}
 	conf := filepath.Join(a.Dir, "apt.conf")
 	if err := os.WriteFile(conf, []byte(a.conf()), 0o600); err != nil {
 		return err
@@ -177,6 +185,7 @@ func (a Apt) apt(ctx context.Context, args ...string) error {
 func (a Apt) conf() string {
 	return fmt.Sprintf(`Dir %q;
 Dir::State::status %q;
+Dir::Etc::sourceparts %q;
 Dir::Cache::archives %q;
 Dir::Bin::methods "/usr/lib/apt/methods";
 APT::Architecture "amd64";
@@ -184,7 +193,7 @@ APT::Sandbox::User "root";
 Acquire::Languages "none";
 Acquire::Retries "3";
 Debug::NoLocking "true";
-`, a.Spec.Root, filepath.Join(a.Spec.Root, "var/lib/dpkg/status"), a.Debs)
+`, a.Spec.Root, filepath.Join(a.Spec.Root, "var/lib/dpkg/status"), filepath.Join(a.Dir, "sources"), a.Debs)
 }
 
 // A status reads the lines that apt writes to APT::Status-Fd (apt, README.progress-reporting):

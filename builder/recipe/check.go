@@ -39,6 +39,7 @@ func (l Library) checkItems(d *document, r *Recipe, s *shape) {
 		s.packages(g.Packages, p+".packages")
 		s.debconf(g.Debconf, p+".debconf")
 	}
+	l.checkArchives(d, r, s)
 	l.checkVMItems(d, r, s)
 	s.packages(r.Packages, "packages")
 	s.packages(r.Base.Packages, "base.packages")
@@ -185,6 +186,7 @@ func (l Library) complete(r *Recipe, file string) Mistakes {
 		add("base.suite", "is missing (or base.image, or extends)")
 	}
 	r.checkVM(add)
+	r.checkArchiveKinds(add)
 	unique := map[string]bool{"packages": len(r.Packages) > 0}
 	for _, g := range r.Layers {
 		if unique[g.Name] {

@@ -17,6 +17,7 @@ func merge(parent, child *Recipe) *Recipe {
 		Description: cmp.Or(c.Description, p.Description),
 		Extends:     c.Extends,
 		Base:        mergeBase(p.Base, c.Base),
+		Archives:    replace(p.Archives, c.Archives, func(a Archive) string { return a.Name }),
 		Debconf:     grow(p.Debconf, c.Debconf),
 		Packages:    grow(p.Packages, c.Packages),
 		Layers:      replace(p.Layers, c.Layers, func(g Layer) string { return g.Name }),
@@ -96,6 +97,7 @@ func (r *Recipe) setDefaults() {
 		}
 	}
 	r.setVMDefaults()
+	r.setArchiveDefaults()
 	r.Boot.Target = cmp.Or(r.Boot.Target, "multi-user.target")
 	r.Identity.Hostname = cmp.Or(r.Identity.Hostname, identity.HostnameFromMAC)
 	r.Identity.Endpoints = cmp.Or(r.Identity.Endpoints, identity.AllEndpoints)

@@ -11,23 +11,24 @@ import (
 // A Recipe says what must exist in an image. Fields are nouns: how they come to be is the builder's trade. The doc tags
 // are the format's manual: the JSON schema in recipes/ is made from them.
 type Recipe struct {
-	Name        string   `yaml:"name" json:"name" pattern:"^[a-z0-9][a-z0-9.-]{0,62}$" doc:"name of the image; also the folder that it is kept in"`
-	Description string   `yaml:"description" json:"description,omitempty" doc:"one line for lists"`
-	Extends     string   `yaml:"extends" json:"extends,omitempty" doc:"recipe that this one adds to: a file beside it, or the name of a recipe that comes with goldsmith"`
-	Base        Base     `yaml:"base" json:"base" doc:"the system below everything else"`
-	Debconf     []string `yaml:"debconf" json:"debconf,omitempty" doc:"answers for debconf-set-selections: 'package question type value'"`
-	Packages    []string `yaml:"packages" json:"packages,omitempty" doc:"packages of the first layer"`
-	Layers      []Layer  `yaml:"layers" json:"layers,omitempty" doc:"further groups of packages; each is cached of its own, in this order"`
-	Files       []File   `yaml:"files" json:"files,omitempty" doc:"files written before the machine boots"`
-	Boot        Boot     `yaml:"boot" json:"boot" doc:"how the machine boots for its steps"`
-	VM          *VM      `yaml:"vm" json:"vm,omitempty" doc:"bake in a virtual machine, of these sizes; a recipe that begins with base.image always does"`
-	Steps       []Step   `yaml:"steps" json:"steps,omitempty" doc:"what is done inside the booted machine, in order"`
-	Services    Services `yaml:"services" json:"services" doc:"systemd units of the image"`
-	Stacks      []string `yaml:"stacks" json:"stacks,omitempty" doc:"what firstboot rewrites on a clone, by the names that 'firstboot list' prints"`
-	Identity    Identity `yaml:"identity" json:"identity" doc:"how clones come to differ, where there is more than one right answer"`
-	Seal        Seal     `yaml:"seal" json:"seal" doc:"what is forgotten beyond, or kept against, the defaults of 'goldsmith seal --list'"`
-	Disk        Disk     `yaml:"disk" json:"disk" doc:"the disk image"`
-	Proof       Proof    `yaml:"proof" json:"proof" doc:"the trial clone that ends a bake"`
+	Name        string    `yaml:"name" json:"name" pattern:"^[a-z0-9][a-z0-9.-]{0,62}$" doc:"name of the image; also the folder that it is kept in"`
+	Description string    `yaml:"description" json:"description,omitempty" doc:"one line for lists"`
+	Extends     string    `yaml:"extends" json:"extends,omitempty" doc:"recipe that this one adds to: a file beside it, or the name of a recipe that comes with goldsmith"`
+	Base        Base      `yaml:"base" json:"base" doc:"the system below everything else"`
+	Archives    []Archive `yaml:"archives" json:"archives,omitempty" doc:"package archives beside the distribution's own, each signed by a key of its own"`
+	Debconf     []string  `yaml:"debconf" json:"debconf,omitempty" doc:"answers for debconf-set-selections: 'package question type value'"`
+	Packages    []string  `yaml:"packages" json:"packages,omitempty" doc:"packages of the first layer"`
+	Layers      []Layer   `yaml:"layers" json:"layers,omitempty" doc:"further groups of packages; each is cached of its own, in this order"`
+	Files       []File    `yaml:"files" json:"files,omitempty" doc:"files written before the machine boots"`
+	Boot        Boot      `yaml:"boot" json:"boot" doc:"how the machine boots for its steps"`
+	VM          *VM       `yaml:"vm" json:"vm,omitempty" doc:"bake in a virtual machine, of these sizes; a recipe that begins with base.image always does"`
+	Steps       []Step    `yaml:"steps" json:"steps,omitempty" doc:"what is done inside the booted machine, in order"`
+	Services    Services  `yaml:"services" json:"services" doc:"systemd units of the image"`
+	Stacks      []string  `yaml:"stacks" json:"stacks,omitempty" doc:"what firstboot rewrites on a clone, by the names that 'firstboot list' prints"`
+	Identity    Identity  `yaml:"identity" json:"identity" doc:"how clones come to differ, where there is more than one right answer"`
+	Seal        Seal      `yaml:"seal" json:"seal" doc:"what is forgotten beyond, or kept against, the defaults of 'goldsmith seal --list'"`
+	Disk        Disk      `yaml:"disk" json:"disk" doc:"the disk image"`
+	Proof       Proof     `yaml:"proof" json:"proof" doc:"the trial clone that ends a bake"`
 }
 
 // A Base is a system bootstrapped from packages, or a disk image.
