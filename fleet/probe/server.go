@@ -145,25 +145,22 @@ func (s session) remove(ctx context.Context, where string) error {
 	ctx, cancel := context.WithTimeout(ctx, removeTime)
 	defer cancel()
 	for {
-		err := s.call(ctx, http.MethodDelete, where, nil, nil)
-		if err == nil {
-			err = s.gone(ctx, where)
-		}
+		err := s.gone(ctx, where)
 		if err == nil || !sleep(ctx, time.Second) {
 			return err
 		}
 	}
 }
 
-// gone says nil once the thing is not there.
+// gone asks for a thing's removal, and says nil once there is no such thing. An API may say yes long before it is so.
 func (s session) gone(ctx context.Context, where string) error {
-	res, err := s.send(ctx, http.MethodGet, where, nil)
+	res, err := s.send(ctx, http.MethodDelete, where, nil)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusNotFound {
-		return fmt.Errorf("%s is still there: %s", where, res.Status)
+		return fmt.Errorf("%s is still there: DELETE answers %s", where, res.Status)
 	}
 	return nil
 }
