@@ -144,6 +144,7 @@ const removeTime = time.Minute
 func (s session) remove(ctx context.Context, where string) error {
 	ctx, cancel := context.WithTimeout(ctx, removeTime)
 	defer cancel()
+	_ = s.gone(ctx, where) // never at the first time
 	for {
 		err := s.gone(ctx, where)
 		if err == nil || !sleep(ctx, time.Second) {
