@@ -113,10 +113,19 @@ func TestNeedlesLeaveOutWhatEverybodyHas(t *testing.T) {
 
 // TestScannerFindsWhatNaiveSearchFinds plants patterns in noise of the same letters, in chunks of every size.
 func TestScannerFindsWhatNaiveSearchFinds(t *testing.T) {
-	list := patterns(golden())
-	s := newScanner(list)
 	r := rand.New(rand.NewPCG(1, 2))
-	for round := range 200 {
+	for _, needles := range [][]Needle{
+		golden(), {{Name, "abc"}}, {{Name, "abcd"}, {Address, "10.0.0.1"}}, {{Name, "abcde"}}, {{MachineID, "0123456789abcdef0123456789abcdef"}},
+		{{Address, "0.0.0.0"}}, Needles(identity.Marker()),
+	} {
+		compareWithNaive(t, r, patterns(needles))
+	}
+}
+
+func compareWithNaive(t *testing.T, r *rand.Rand, list []pattern) {
+	t.Helper()
+	s := newScanner(list)
+	for round := range 100 {
 		data := make([]byte, 4000)
 		for i := range data {
 			p := list[r.IntN(len(list))].bytes
@@ -142,15 +151,20 @@ func TestScannerFindsWhatNaiveSearchFinds(t *testing.T) {
 		slices.Sort(want)
 		slices.Sort(got)
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatalf("round %d, buffer %d (-naive +scanner):\n%s", round, len(buf), diff)
+			t.Fatalf("%q, round %d, buffer %d (-naive +scanner):\n%s", list[0].bytes, round, len(buf), diff)
 		}
 	}
 }
 
 func FuzzScan(f *testing.F) {
-	f.Add([]byte("10.0.0.1 golden"), 3)
-	f.Fuzz(func(t *testing.T, data []byte, extra int) {
-		s := newScanner(patterns(golden()))
+	f.Add([]byte("10.0.0.1 golden"), 3, "")
+	f.Add([]byte("at 10.0.0.1, or on the web"), 9, "web")
+	f.Fuzz(func(t *testing.T, data []byte, extra int, name string) {
+		list := patterns(golden())
+		if len(name) >= minName {
+			list = append(list, textForms(name, letterEdge)...)
+		}
+		s := newScanner(list)
 		buf := make([]byte, 3*s.reach+1+(extra&0xff))
 		var got, want int
 		if _, err := s.scan(bytes.NewReader(data), buf, func(int64, *pattern) { got++ }); err != nil {
