@@ -11,6 +11,7 @@ const (
 	Progress Kind = "progress" // of the phase: what it waits for, and how far that is
 	Cached   Kind = "cached"   // the phase had been done before
 	Skipped  Kind = "skipped"  // the phase is not wanted; Text says why
+	Note     Kind = "note"     // something to know; the phase goes on
 	End      Kind = "end"      // the phase is done
 	Failed   Kind = "failed"   // the phase failed; Text is the error
 )

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"goldsmith/builder/audit"
 	"goldsmith/builder/checkpoint"
 	"goldsmith/builder/disk"
 	"goldsmith/builder/layer"
@@ -33,6 +34,8 @@ type Job struct {
 	// Units are the stacks' systemd units that wait until a clone is itself.
 	Units  []string
 	Prover Prover
+	// Owners tells who owns the places where the baked identity stands. It may be nil: then nobody does.
+	Owners Ownership
 	// Catalogue brings base images; it may be nil where the recipe needs none.
 	Catalogue Catalogue
 	InUse     func() ([]string, error) // clones that stand on the image of this name now; may be nil
@@ -106,7 +109,9 @@ type Manifest struct {
 	Sealed      []SealLine  `json:"sealed"`
 	Packages    []Package   `json:"packages"`
 	Phases      []PhaseTime `json:"phases"`
-	Proof       ProofResult `json:"proof"`
+	// Audit has every place where the baked identity stands, and who owns it.
+	Audit *audit.Result `json:"audit,omitempty"`
+	Proof ProofResult   `json:"proof"`
 }
 
 // A DiskFile is a further disk of the image, beside the manifest.

@@ -34,11 +34,24 @@ type Hit struct {
 	Owner    string `json:"owner,omitempty"` // who changes or forgets it; "" for nobody
 }
 
+// Place renders path:line, or path@offset for what is no text.
+func (h Hit) Place() string {
+	switch {
+	case h.Offset < 0:
+		return h.Path
+	case h.Line > 0:
+		return fmt.Sprintf("%s:%d", h.Path, h.Line)
+	}
+	return fmt.Sprintf("%s@%d", h.Path, h.Offset)
+}
+
 // Options says what to look for, and who owns what.
 type Options struct {
 	Needles []Needle
-	// Owner names who owns a hit, "" if nobody does. Only Path, Kind and Encoding are sure to be set.
+	// Owner names who owns a hit, "" if nobody does. It may be asked several times at once.
 	Owner func(Hit) string
+	// Accept lets places be that nobody owns.
+	Accept []Acceptance
 	// Skip leaves out a path and what is below it.
 	Skip func(path string) bool
 	// Progress is told how many bytes were searched, from several goroutines one after the other. It may be nil.
@@ -48,10 +61,12 @@ type Options struct {
 // A Result is what was found.
 type Result struct {
 	Files     int64    `json:"files"`
-	Bytes     int64    `json:"bytes"` // that were searched, after unpacking
-	Hits      []Hit    `json:"hits"`  // by path and offset
-	Truncated bool     `json:"truncated,omitempty"`
-	Unread    []string `json:"unread,omitempty"` // files that could not be read to their end, with the reason
+	Bytes     int64    `json:"bytes"`               // that were searched, after unpacking
+	Hits      []Hit    `json:"hits"`                // by path and offset
+	Truncated bool     `json:"truncated,omitempty"` // there are more than were kept
+	Unread    []string `json:"unread,omitempty"`    // files that could not be read to their end, with the reason
+	// Unused are acceptances that no place needed: what they were for is gone, or has moved.
+	Unused []Acceptance `json:"unused,omitempty"`
 }
 
 // Unowned are the hits that nobody owns.
@@ -78,7 +93,7 @@ func Tree(ctx context.Context, root *tree.FS, o Options) (*Result, error) {
 	if len(list) == 0 {
 		return nil, report.Faultf(report.Usage, "cannot audit: the identity has no address, MAC, name or id to look for")
 	}
-	a := &auditor{Options: o, root: root, scan: newScanner(list)}
+	a := &auditor{Options: o, root: root, scan: newScanner(list), used: make([]bool, len(o.Accept))}
 	work := make(chan string)
 	var group sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
@@ -97,6 +112,7 @@ func Tree(ctx context.Context, root *tree.FS, o Options) (*Result, error) {
 			strings.Compare(x.Value, y.Value))
 	})
 	slices.Sort(a.Unread)
+	a.Unused = a.unused()
 	return &a.Result, errors.Join(err, ctx.Err())
 }
 
@@ -107,7 +123,8 @@ type auditor struct {
 	scan *scanner
 	seen map[inode]bool // hard links; used by walk only
 
-	mu sync.Mutex
+	mu   sync.Mutex
+	used []bool // of Accept
 	Result
 }
 
@@ -168,6 +185,9 @@ func (a *auditor) add(hits []Hit, size int64) {
 	if room := maxHits - len(a.Hits); len(hits) > room {
 		hits, a.Truncated = hits[:room], true
 	}
+	for i := range hits {
+		a.accept(&hits[i])
+	}
 	a.Hits = append(a.Hits, hits...)
 	if a.Progress != nil {
 		a.Progress(a.Bytes)
@@ -179,6 +199,7 @@ type worker struct {
 	a    *auditor
 	buf  []byte
 	hits []Hit
+	cut  bool // a file had more than were kept
 }
 
 func newWorker(a *auditor) *worker {
@@ -201,6 +222,7 @@ func (w *worker) collect(name, prefix string, offset func(int) int64) func(int, 
 
 func (w *worker) hit(name, prefix string, at int64, p *pattern) {
 	if len(w.hits) >= maxPerFile {
+		w.cut = true
 		return
 	}
 	n := w.a.Needles[p.needle]
@@ -227,6 +249,7 @@ func (w *worker) file(ctx context.Context, name string) {
 	w.lines(name)
 	w.a.mu.Lock()
 	w.a.Files++
+	w.a.Truncated = w.a.Truncated || w.cut
 	w.a.mu.Unlock()
 	w.a.add(w.hits, size)
 }

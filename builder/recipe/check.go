@@ -40,6 +40,10 @@ func (l Library) checkItems(d *document, r *Recipe, s *shape) {
 		s.debconf(g.Debconf, p+".debconf")
 	}
 	l.checkArchives(d, r, s)
+	for i, a := range r.Audit.Accept {
+		s.accept(a, fmt.Sprintf("audit.accept[%d]", i))
+	}
+	unique(s, "audit.accept", r.Audit.Accept, func(a Accept) string { return a.Path })
 	l.checkVMItems(d, r, s)
 	s.packages(r.Packages, "packages")
 	s.packages(r.Base.Packages, "base.packages")
@@ -68,6 +72,19 @@ func unique[T any](s *shape, list string, items []T, name func(T) string) {
 			s.at(fmt.Sprintf("%s[%d]", list, i), "%q is there twice", n)
 		}
 		seen[n] = true
+	}
+}
+
+// accept wants a path that matches something, and a reason.
+func (s *shape) accept(a Accept, p string) {
+	s.need(a.Path != "", p+".path")
+	s.need(strings.TrimSpace(a.Why) != "", p+".why")
+	if _, err := path.Match(a.Path, "/"); err != nil {
+		s.at(p+".path", "%q is no pattern: %v", a.Path, err)
+	} else if a.Path != "" && path.Clean(a.Path) != a.Path {
+		s.at(p+".path", "%q is not a clean path; it would match nothing", a.Path)
+	} else if strings.Trim(a.Path, "/*") == "" {
+		s.at(p+".path", "%q accepts everything", a.Path)
 	}
 }
 

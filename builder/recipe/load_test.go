@@ -81,8 +81,18 @@ func TestMistakes(t *testing.T) {
 		"service that is none":                     {"name: a\nextends: tiny\nsteps:\n- name: x\n  openstack: {services: [keystone, swift]}\n", []string{`5: steps[0].openstack.services[1]: must be one of keystone, glance, placement, nova, compute, neutron, cinder, horizon, not "swift"`}},
 		"number that is negative":                  {"name: a\nextends: tiny\nsteps:\n- name: x\n  openstack: {services: [keystone], workers: -1}\n", []string{`5: steps[0].openstack.workers: must be a whole number, not "-1"`}},
 		"alias":                                    {"name: &n a\nextends: tiny\ndescription: *n\n", []string{"3: description: aliases are not allowed; write the value out"}},
-		"no base":                                  {"name: a\n", []string{"0: base.suite: is missing (or base.image, or extends)"}},
-		"two bases":                                {"name: a\nbase: {image: x, suite: bookworm}\n", []string{"0: base: has both an image and packages; use one"}},
+		"acceptances that would accept too much, or nothing": {"name: a\nextends: tiny\naudit:\n  accept:\n  - {path: /x}\n  - {path: /, why: y}\n  - {path: '/[', why: y}\n  - {path: /x/../y, why: y}\n  - {path: x, why: y}\n", []string{
+			"5: audit.accept[0].why: is missing",
+			`6: audit.accept[1].path: "/" does not fit ^/[^\n]+$`,
+			`7: audit.accept[2].path: "/[" is no pattern: syntax error in pattern`,
+			`8: audit.accept[3].path: "/x/../y" is not a clean path; it would match nothing`,
+			`9: audit.accept[4].path: "x" does not fit ^/[^\n]+$`,
+		}},
+		"acceptance of all": {"name: a\nextends: tiny\naudit:\n  accept:\n  - {path: /*, why: y}\n  - {path: /x, why: y}\n  - {path: /x, why: z}\n", []string{
+			`5: audit.accept[0].path: "/*" accepts everything`, `7: audit.accept[2]: "/x" is there twice`,
+		}},
+		"no base":   {"name: a\n", []string{"0: base.suite: is missing (or base.image, or extends)"}},
+		"two bases": {"name: a\nbase: {image: x, suite: bookworm}\n", []string{"0: base: has both an image and packages; use one"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := library().Load(write(t, map[string]string{"recipe.yaml": c.yaml}))

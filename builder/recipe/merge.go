@@ -33,6 +33,7 @@ func merge(parent, child *Recipe) *Recipe {
 		Stacks:   grow(p.Stacks, c.Stacks),
 		Identity: mergeIdentity(p.Identity, c.Identity),
 		Seal:     Seal{Enable: grow(p.Seal.Enable, c.Seal.Enable), Disable: grow(p.Seal.Disable, c.Seal.Disable)},
+		Audit:    Audit{Accept: replace(p.Audit.Accept, c.Audit.Accept, func(a Accept) string { return a.Path })},
 		Disk:     Disk{Size: cmp.Or(c.Disk.Size, p.Disk.Size)},
 		Proof:    Proof{Skip: c.Proof.Skip || p.Proof.Skip, Timeout: cmp.Or(c.Proof.Timeout, p.Proof.Timeout)},
 	}

@@ -27,6 +27,7 @@ type Recipe struct {
 	Stacks      []string  `yaml:"stacks" json:"stacks,omitempty" doc:"what firstboot rewrites on a clone, by the names that 'firstboot list' prints"`
 	Identity    Identity  `yaml:"identity" json:"identity" doc:"how clones come to differ, where there is more than one right answer"`
 	Seal        Seal      `yaml:"seal" json:"seal" doc:"what is forgotten beyond, or kept against, the defaults of 'goldsmith seal --list'"`
+	Audit       Audit     `yaml:"audit" json:"audit,omitzero" doc:"what the search for the baked identity may find"`
 	Disk        Disk      `yaml:"disk" json:"disk" doc:"the disk image"`
 	Proof       Proof     `yaml:"proof" json:"proof" doc:"the trial clone that ends a bake"`
 }
@@ -152,6 +153,18 @@ type Identity struct {
 type Seal struct {
 	Enable  []string `yaml:"enable" json:"enable,omitempty" doc:"operations that are off by default"`
 	Disable []string `yaml:"disable" json:"disable,omitempty" doc:"operations that must not run"`
+}
+
+// An Audit is how the search for the baked identity is judged. A place that no rewriter changes and no seal forgets fails the
+// bake, unless it is accepted here.
+type Audit struct {
+	Accept []Accept `yaml:"accept" json:"accept,omitempty" doc:"places that nobody owns and that may be"`
+}
+
+// An Accept lets the places below a path be.
+type Accept struct {
+	Path string `yaml:"path" json:"path" pattern:"^/[^\\n]+$" doc:"file, or directory with all below it; * and ? match within a name"`
+	Why  string `yaml:"why" json:"why" doc:"the reason, for the manifest"`
 }
 
 // A Disk is the image file.

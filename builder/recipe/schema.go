@@ -30,7 +30,7 @@ func object(t reflect.Type) map[string]any {
 		}
 		properties[name] = property(f.Type, f.Tag)
 		if slices.Contains([]string{"Recipe.name", "Archive.name", "Archive.url", "Archive.key", "Layer.name", "Layer.packages", "File.path", "Step.name", "OpenStack.services",
-			"VMDisk.name", "VMDisk.size", "Upload.path", "Answers.kind", "Answers.path"}, t.Name()+"."+name) {
+			"VMDisk.name", "VMDisk.size", "Upload.path", "Answers.kind", "Answers.path", "Accept.path", "Accept.why"}, t.Name()+"."+name) {
 			required = append(required, name)
 		}
 	}

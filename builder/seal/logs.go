@@ -25,9 +25,9 @@ var logs = Operation{
 			case !e.Type().IsRegular():
 				return nil
 			case rotated.MatchString(path.Base(p)):
-				return s.Remove(escape(p))
+				return s.Remove(Escape(p))
 			}
-			return s.Empty(escape(p))
+			return s.Empty(Escape(p))
 		})
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
@@ -36,8 +36,8 @@ var logs = Operation{
 	},
 }
 
-// escape makes a pattern that matches just this path.
-func escape(p string) string {
+// Escape makes a pattern that matches just this path.
+func Escape(p string) string {
 	return special.ReplaceAllString(p, `\$0`)
 }
 

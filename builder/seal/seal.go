@@ -101,7 +101,7 @@ func (s *Scene) Find(patterns ...string) ([]string, error) {
 func (s *Scene) Remove(patterns ...string) error {
 	return s.each(patterns, func(p string) error {
 		if s.keepsBelow(p) {
-			return s.Remove(escape(p) + "/*")
+			return s.Remove(Escape(p) + "/*")
 		}
 		return s.do(p, func() error { return s.Tree.RemoveAll(p) })
 	})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -16,11 +15,9 @@ import (
 	"goldsmith/builder/audit"
 	"goldsmith/builder/disk"
 	"goldsmith/builder/disk/kernel"
-	"goldsmith/builder/seal"
 	"goldsmith/builder/tree"
 	"goldsmith/firstboot/identity"
 	"goldsmith/firstboot/report"
-	"goldsmith/firstboot/rewriters"
 )
 
 func auditCommand() *cli.Command {
@@ -30,8 +27,9 @@ func auditCommand() *cli.Command {
 		ArgsUsage: "IMAGE|DIR",
 		Description: "Searches all files for the address, MACs, name and ids of the machine, in every encoding that programs write them\n" +
 			"in. The identity is that of the imprint inside, or what the flags say. A place is owned by the rewriter that changes\n" +
-			"it on a clone or by the seal operation that forgets it; if any is unowned, the exit code is 5. What is mounted in DIR\n" +
-			"is not searched, and an image is not changed.",
+			"it on a clone or by the seal operation that forgets it; if any is unowned, the exit code is 5. With an imprint, the\n" +
+			"rewriters of its stacks are asked, and a line of a file is owned if they change it; without one, a file is owned as a\n" +
+			"whole. What is mounted in DIR is not searched, and an image is not changed.",
 		Flags: []cli.Flag{
 			homeFlag(), jsonFlag(),
 			&cli.StringFlag{Name: "identity", Usage: "take the identity from `FILE`: an imprint or an identity as JSON"},
@@ -112,6 +110,19 @@ func readIdentity(b []byte) (identity.Identity, error) {
 	return both.Identity, nil
 }
 
+// readImprint reads the imprint of a golden image; the error says that there is none.
+func readImprint(root *tree.FS) (*identity.Imprint, error) {
+	b, err := root.ReadFile(identity.ImprintFile)
+	if err != nil {
+		return nil, err
+	}
+	var imp identity.Imprint
+	if err := json.Unmarshal(b, &imp); err != nil {
+		return nil, err
+	}
+	return &imp, nil
+}
+
 // openAudited opens a directory below whatever is mounted in it, or an image without changing it.
 func openAudited(c *cli.Context, arg string) (*tree.FS, func() error, error) {
 	if st, err := os.Stat(arg); err == nil && st.IsDir() {
@@ -133,91 +144,28 @@ func openAudited(c *cli.Context, arg string) (*tree.FS, func() error, error) {
 }
 
 func auditTree(c *cli.Context, root *tree.FS, needles []audit.Needle) (*audit.Result, error) {
+	imp, err := readImprint(root)
 	if len(needles) == 0 {
-		b, err := root.ReadFile(identity.ImprintFile)
 		if err != nil {
 			return nil, report.Faultf(report.Usage, "cannot audit: there is no imprint in it that says who it was: %w", err).
 				WithHint("say what to look for: --needle address=192.0.2.1 --needle name=golden")
 		}
-		id, err := readIdentity(b)
-		if err != nil {
-			return nil, report.Faultf(report.Usage, "cannot read imprint: %w", err)
-		}
-		needles = audit.Needles(id)
+		needles = audit.Needles(imp.Baked)
+	}
+	own, err := newOwnership(c.Context, root, imp, needles)
+	if err != nil {
+		return nil, err
+	}
+	var accept []audit.Acceptance
+	for _, p := range c.StringSlice("accept") {
+		accept = append(accept, audit.Acceptance{Path: p})
 	}
 	m := newMeter(c)
 	defer m.end()
 	return audit.Tree(c.Context, root, audit.Options{
-		Needles: needles, Owner: newOwnership(c.StringSlice("accept")).of,
+		Needles: needles, Owner: own.of, Accept: accept,
 		Progress: func(n int64) { m.tell(disk.Progress{Phase: "search", Done: n}) },
 	})
-}
-
-// An ownership knows who owns which paths.
-type ownership struct {
-	list []claim
-}
-
-type claim struct{ pattern, owner string }
-
-// newOwnership gathers what rewriters write, what seal operations remove, and what the user accepts.
-func newOwnership(accepted []string) *ownership {
-	o := &ownership{}
-	add := func(pattern, owner string) {
-		o.list = append(o.list, claim{"/" + strings.TrimPrefix(pattern, "/"), owner})
-	}
-	add(identity.ImprintFile, "imprint")
-	add(identity.StateDir, "firstboot")
-	for _, owner := range owners() {
-		for _, f := range owner.Files {
-			add(f, "rewriter "+owner.Name)
-		}
-	}
-	for _, r := range rewriters.All() {
-		for _, p := range r.Owns {
-			if file := tableFile(p.Where); file != "" {
-				add(file, "rewriter "+r.Name)
-			}
-		}
-	}
-	for _, op := range seal.All() {
-		for _, p := range slices.Concat(op.Remove, op.Empty) {
-			if !op.Off {
-				add(p, "seal "+op.Name)
-			}
-		}
-	}
-	for _, f := range databaseLogs {
-		add(f, "database (old pages and logs, written over in use)")
-	}
-	for _, a := range accepted {
-		add(a, "accepted")
-	}
-	return o
-}
-
-// databaseLogs hold copies of pages and rows that the tables do not have any more.
-var databaseLogs = []string{"var/lib/mysql/ib_logfile*", "var/lib/mysql/undo*", "var/lib/mysql/ib_buffer_pool", "var/lib/mysql/aria_log*"}
-
-// tableFile is where MariaDB keeps "schema.table" or "schema.table.column".
-func tableFile(where string) string {
-	part := strings.Split(where, ".")
-	if strings.HasPrefix(where, "/") || len(part) < 2 || strings.ContainsAny(where, " /*") {
-		return ""
-	}
-	return "var/lib/mysql/" + part[0] + "/" + part[1] + ".ibd"
-}
-
-// of names the owner of a hit: of its path, or of a directory above it.
-func (o *ownership) of(h audit.Hit) string {
-	for p := h.Path; p != "/" && p != "."; p = path.Dir(p) {
-		for _, c := range o.list {
-			if ok, err := path.Match(c.pattern, p); ok && err == nil {
-				return c.owner
-			}
-		}
-	}
-	return ""
 }
 
 func printAudit(c *cli.Context, r *audit.Result) error {
@@ -230,7 +178,7 @@ func printAudit(c *cli.Context, r *audit.Result) error {
 	w := tabwriter.NewWriter(c.App.Writer, 0, 4, 2, ' ', 0)
 	for _, h := range r.Hits {
 		if h.Owner == "" || c.Bool("all") {
-			fmt.Fprintf(w, "%s\t%s %s\t%s\t%s\n", orElse(h.Owner, "unowned"), h.Kind, h.Value, h.Encoding, place(h))
+			fmt.Fprintf(w, "%s\t%s %s\t%s\t%s\n", orElse(h.Owner, "unowned"), h.Kind, h.Value, h.Encoding, h.Place())
 		}
 	}
 	if err := w.Flush(); err != nil {
@@ -249,15 +197,4 @@ func summary(w io.Writer, r *audit.Result) error {
 	}
 	_, err := fmt.Fprintf(w, "%d places, %d unowned%s; %d files, %s searched\n", len(r.Hits), len(r.Unowned()), more, r.Files, disk.Bytes(r.Bytes))
 	return err
-}
-
-// place renders path:line, or path@offset for what is no text.
-func place(h audit.Hit) string {
-	switch {
-	case h.Offset < 0:
-		return h.Path
-	case h.Line > 0:
-		return fmt.Sprintf("%s:%d", h.Path, h.Line)
-	}
-	return fmt.Sprintf("%s@%d", h.Path, h.Offset)
 }

@@ -106,6 +106,7 @@ func newJob(c *cli.Context, r *recipe.Recipe) (*builder.Job, error) {
 	j := &builder.Job{
 		Recipe: r, Home: builder.Home{Dir: dir}, Name: r.Name, Version: version(), Until: c.String("until"), Fresh: c.Bool("fresh"),
 		NoProof: c.Bool("no-proof"), Firstboot: c.String("firstboot"), Units: rewriters.Waiting(r.Stacks), Prover: prover{},
+		Owners: bakedOwners,
 	}
 	if n := c.String("name"); n != "" {
 		j.Name = n

@@ -100,6 +100,8 @@ func (p *progress) tell(e builder.Event) {
 		if p.tty && time.Since(p.shown) > redraw || !p.tty && changed {
 			p.moving()
 		}
+	case builder.Note:
+		p.settled(e)
 	default:
 		p.phase = ""
 		p.settled(e)
@@ -129,7 +131,7 @@ func (p *progress) settled(e builder.Event) {
 	switch e.Kind {
 	case builder.End:
 		word = "done"
-	case builder.Skipped:
+	case builder.Skipped, builder.Note:
 		more = "  " + e.Text
 	case builder.Cached:
 		more = "  took " + seconds(e.Took) + " then"

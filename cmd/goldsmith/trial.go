@@ -27,42 +27,51 @@ type trialRun struct {
 // runTrial asks every rewriter of an imprint about a tree, for a clone that shares nothing with the machine. What a
 // rewriter refuses is an error: each clone would stop at it.
 func runTrial(ctx context.Context, root *tree.FS, imp identity.Imprint) (*trialRun, error) {
-	list, err := rewriters.Select(imp.Stacks)
-	if err != nil {
-		return nil, &report.Fault{Code: report.Refused, Err: err}
-	}
-	// By our own process id: ovsdb-tool, a child, opens the path as well.
-	h, err := host.Open(fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), root.Fd()), host.Options{})
-	if err != nil {
-		return nil, err
-	}
-	defer h.Close()
-	t, errs := &trialRun{}, []error{}
-	to := stranger(imp.Baked)
-	for _, r := range list {
-		s := rewriters.NewScene(r.Phase, rewriters.Old{imp.Baked}, imp.Baked, to, imp.Policy, h, make(rewriters.Seed, 32))
-		s.Rekey = true
-		p, err := rewriters.Run(ctx, s, []rewriters.Rewriter{r})
-		refused, unseen := sortFaults(err)
-		errs = append(errs, refused...)
-		if unseen {
-			t.Unseen = append(t.Unseen, r.Name)
-		}
-		for _, c := range p.Changes {
-			t.Changes = append(t.Changes, c.Masked())
-		}
-		t.Notes = append(t.Notes, p.Notes...)
-	}
+	t, errs := try(ctx, root, imp, true)
 	errs = append(errs, (&plan.Plan{Changes: t.Changes}).Check())
 	for _, n := range t.Notes {
 		if n.Bad {
 			errs = append(errs, fmt.Errorf("%s: %s", n.What, n.Why))
 		}
 	}
+	for i, c := range t.Changes {
+		t.Changes[i] = c.Masked()
+	}
 	if err := errors.Join(errs...); err != nil {
 		return t, report.Faultf(report.Refused, "cannot adopt, for no clone could become itself: %w", err)
 	}
 	return t, nil
+}
+
+// try asks the rewriters one by one. The changes of those that refuse, or that cannot ask a server, are as many as they came
+// to; rekey asks for new secrets, too.
+func try(ctx context.Context, root *tree.FS, imp identity.Imprint, rekey bool) (*trialRun, []error) {
+	t := &trialRun{}
+	list, err := rewriters.Select(imp.Stacks)
+	if err != nil {
+		return t, []error{&report.Fault{Code: report.Refused, Err: err}}
+	}
+	// By our own process id: ovsdb-tool, a child, opens the path as well.
+	h, err := host.Open(fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), root.Fd()), host.Options{})
+	if err != nil {
+		return t, []error{err}
+	}
+	defer h.Close()
+	var errs []error
+	to := stranger(imp.Baked)
+	for _, r := range list {
+		s := rewriters.NewScene(r.Phase, rewriters.Old{imp.Baked}, imp.Baked, to, imp.Policy, h, make(rewriters.Seed, 32))
+		s.Rekey = rekey
+		p, err := rewriters.Run(ctx, s, []rewriters.Rewriter{r})
+		refused, unseen := sortFaults(err)
+		errs = append(errs, refused...)
+		if unseen {
+			t.Unseen = append(t.Unseen, r.Name)
+		}
+		t.Changes = append(t.Changes, p.Changes...)
+		t.Notes = append(t.Notes, p.Notes...)
+	}
+	return t, errs
 }
 
 // stranger is an identity that has nothing in common with the machine: another address (TEST-NET-3, RFC 5737), other

@@ -17,18 +17,27 @@ func writeSettings(_ context.Context, h *host.Host, j *journal.Journal, changes 
 	if err != nil {
 		return err
 	}
-	data, todo := before, false
-	for _, c := range changes {
-		edited, changed, err := edit(codecs[c.Kind], data, c)
-		if err != nil {
-			return err
-		}
-		data, todo = edited, todo || changed
-	}
-	if !todo {
-		return nil
+	data, todo, err := Edited(before, changes)
+	if err != nil || !todo {
+		return err
 	}
 	return store(h, j, name, data, host.Meta{Mode: 0o644})
+}
+
+// Edited makes edits of one file's content. todo is false where all of them are made already.
+func Edited(data []byte, changes []plan.Change) (edited []byte, todo bool, err error) {
+	for _, c := range changes {
+		codec, known := codecs[c.Kind]
+		if !known {
+			return nil, false, fmt.Errorf("%s: a change of kind %s is no edit of a file", c.ID(), c.Kind)
+		}
+		var changed bool
+		if data, changed, err = edit(codec, data, c); err != nil {
+			return nil, false, err
+		}
+		todo = todo || changed
+	}
+	return data, todo, nil
 }
 
 // edit applies one change to a file's content.
