@@ -3,8 +3,6 @@ package audit
 import (
 	"bytes"
 	"cmp"
-	"compress/bzip2"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +14,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/klauspost/compress/zstd"
 
 	"goldsmith/builder/tree"
 	"goldsmith/firstboot/report"
@@ -65,6 +61,8 @@ type Result struct {
 	Hits      []Hit    `json:"hits"`                // by path and offset
 	Truncated bool     `json:"truncated,omitempty"` // there are more than were kept
 	Unread    []string `json:"unread,omitempty"`    // files that could not be read to their end, with the reason
+	// Closed counts the packed files that were not looked into, by format.
+	Closed map[string]int `json:"closed,omitempty"`
 	// Unused are acceptances that no place needed: what they were for is gone, or has moved.
 	Unused []Acceptance `json:"unused,omitempty"`
 }
@@ -172,6 +170,19 @@ func (a *auditor) unread(name string, err error) {
 	}
 }
 
+// closed notes a packed file that is not looked into.
+func (a *auditor) closed(kind string) {
+	if kind == "" {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.Closed == nil {
+		a.Closed = map[string]int{}
+	}
+	a.Closed[kind]++
+}
+
 // add keeps the hits of one file.
 func (a *auditor) add(hits []Hit, size int64) {
 	if a.Owner != nil {
@@ -270,6 +281,7 @@ func (w *worker) content(ctx context.Context, name string, f *os.File) (int64, e
 	}
 	kind, unpacked, err := unpack(f)
 	if unpacked == nil || err != nil {
+		w.a.closed(kind)
 		return size, err
 	}
 	defer unpacked.Close()
@@ -282,32 +294,6 @@ func (w *worker) content(ctx context.Context, name string, f *os.File) (int64, e
 		err = fmt.Errorf("it unpacks to more than %d bytes", maxUnpacked)
 	}
 	return size + more, err
-}
-
-// unpack recognises a compressed file by its first bytes.
-func unpack(f io.ReaderAt) (string, io.ReadCloser, error) {
-	head := make([]byte, 4)
-	if _, err := f.ReadAt(head, 0); err != nil {
-		return "", nil, nil // shorter than any
-	}
-	whole := io.NewSectionReader(f, 0, 1<<62)
-	switch {
-	case bytes.HasPrefix(head, []byte("\x1f\x8b\x08")):
-		r, err := gzip.NewReader(whole)
-		if err != nil {
-			return "", nil, nil // it only looks like one
-		}
-		return "gzip", r, nil
-	case bytes.HasPrefix(head, []byte("BZh")):
-		return "bzip2", io.NopCloser(bzip2.NewReader(whole)), nil
-	case bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")):
-		r, err := zstd.NewReader(whole, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20), zstd.WithDecoderLowmem(true))
-		if err != nil {
-			return "", nil, fmt.Errorf("cannot unpack: %w", err)
-		}
-		return "zstd", r.IOReadCloser(), nil
-	}
-	return "", nil, nil
 }
 
 // lines finds the line of each hit in a text file, by reading up to the last of them again.

@@ -228,6 +228,8 @@ func TestTree(t *testing.T) {
 		"var/log/old.gz":      zipped(t, "at 10.0.0.1\n"),
 		"var/log/old.zst":     z.EncodeAll([]byte("golden"), nil),
 		"var/log/broken.gz":   zipped(t, strings.Repeat("x", 1000))[:20],
+		"boot/initrd":         append([]byte("070701 microcode TRAILER!!!"+strings.Repeat("\x00", 700)), zipped(t, "xx golden")...),
+		"boot/module.ko.xz":   []byte("\xfd7zXZ\x00packed"),
 		"var/lib/mysql/t.ibd": []byte("\x00\x00page\x00golden\x00"),
 		"var/big":             big,
 		"skipped/file":        []byte("golden"),
@@ -248,6 +250,7 @@ func TestTree(t *testing.T) {
 	})
 	check(t, err)
 	want := []Hit{
+		{"/boot/initrd", 3, 0, "name", "golden", "gzip, plain", ""},
 		{"/etc/golden.conf", -1, 0, "name", "golden", "name, plain", ""},
 		{"/etc/hosts", 20, 2, "address", "10.0.0.1", "plain", "hosts"},
 		{"/etc/hosts", 29, 2, "name", "golden", "plain", "hosts"},
@@ -263,10 +266,13 @@ func TestTree(t *testing.T) {
 	if diff := cmp.Diff(want, got.Hits); diff != "" {
 		t.Errorf("hits (-want +got):\n%s", diff)
 	}
-	if got.Files != 7 || len(got.Unread) != 1 || !strings.Contains(got.Unread[0], "broken.gz") {
+	if got.Closed["xz"] != 1 || len(got.Closed) != 1 {
+		t.Errorf("not looked into: %v", got.Closed)
+	}
+	if got.Files != 9 || len(got.Unread) != 1 || !strings.Contains(got.Unread[0], "broken.gz") {
 		t.Errorf("%d files, unread %v", got.Files, got.Unread)
 	}
-	if n := len(got.Unowned()); n != 6 {
+	if n := len(got.Unowned()); n != 7 {
 		t.Errorf("%d unowned", n)
 	}
 }

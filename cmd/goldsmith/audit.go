@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -186,6 +187,9 @@ func printAudit(c *cli.Context, r *audit.Result) error {
 	}
 	for _, u := range r.Unread {
 		fmt.Fprintf(c.App.ErrWriter, "not searched: %s\n", u)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(r.Closed)) {
+		fmt.Fprintf(c.App.ErrWriter, "not looked into: %d files packed by %s\n", r.Closed[kind], kind)
 	}
 	return summary(c.App.Writer, r)
 }

@@ -41,6 +41,7 @@ func newOwnership(ctx context.Context, root *tree.FS, imp *identity.Imprint, nee
 	o := &ownership{rewrites: map[string]*rewrite{}}
 	o.claim(identity.ImprintFile, "imprint")
 	o.claim(identity.StateDir, "firstboot")
+	o.claim(identity.Binary, "firstboot (it knows the marker identity)")
 	if err := o.seals(ctx, root); err != nil {
 		return nil, err
 	}
@@ -193,7 +194,7 @@ func (o *ownership) rest(list []rewriters.Rewriter, unseen []string) {
 }
 
 // databaseLogs hold copies of pages and rows that the tables do not have any more.
-var databaseLogs = []string{"/var/lib/mysql/ib_logfile*", "/var/lib/mysql/undo*", "/var/lib/mysql/ib_buffer_pool", "/var/lib/mysql/aria_log*"}
+var databaseLogs = []string{"/var/lib/mysql/ibdata1", "/var/lib/mysql/ib_logfile*", "/var/lib/mysql/undo*", "/var/lib/mysql/ib_buffer_pool", "/var/lib/mysql/aria_log*"}
 
 // tableFiles are where MariaDB keeps "schema.table" or "schema.table.column", or several tables after commas.
 func tableFiles(where string) []string {
