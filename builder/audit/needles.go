@@ -84,6 +84,9 @@ func patterns(needles []Needle) []pattern {
 	for i, n := range needles {
 		for _, p := range n.forms() {
 			p.needle = i
+			if slices.ContainsFunc(needles, func(o Needle) bool { return o != n && o.Value == string(p.bytes) }) {
+				continue // the marker's machine id is its name, in hex
+			}
 			if !slices.ContainsFunc(list, func(q pattern) bool {
 				return q.needle == i && q.exact == p.exact && string(q.bytes) == string(p.bytes)
 			}) {
