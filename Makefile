@@ -72,8 +72,9 @@ fuzz: ## run every fuzz test for FUZZTIME (20s)
 	done
 
 .PHONY: bench
-bench: ## run the benchmarks, and 24 clones at once; draws docs/scale.svg (root)
+bench: bin ## run the benchmarks, beside libguestfs, qemu-img and grep, and 24 clones at once; writes tables in docs/ (root)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+	$(GO) test -tags bench -run TestPeers -count 1 -v -timeout 60m ./cmd/goldsmith -args -table $(CURDIR)/docs/bench.md
 	$(GO) test -tags bench -run 'TestScale|TestThousand' -count 1 -v -timeout 30m ./fleet -args -plot $(CURDIR)/docs
 
 .PHONY: size

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,10 +84,11 @@ func needTools(t *testing.T) {
 
 func benchDir(t *testing.T) string {
 	t.Helper()
-	if err := disk.CheckRoom("/var/tmp", 8<<30); err != nil {
+	where := cmp.Or(os.Getenv("BENCH_DIR"), "/var/tmp")
+	if err := disk.CheckRoom(where, 8<<30); err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("/var/tmp", "gs-bench-")
+	dir, err := os.MkdirTemp(where, "gs-bench-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,10 +258,25 @@ func auditContest(t *testing.T, dir string) contest {
 	}))
 	c.job = fmt.Sprintf("search %d files, %d MiB, for an identity", got.Files, size>>20)
 	c.notes = fmt.Sprintf("all in the page cache; %d needles in every encoding", len(needles))
+	used := auditMemory(t, image)
+	c.notes += fmt.Sprintf("; at most %d MiB of memory", used>>20)
+	if used > 200e6 {
+		t.Errorf("an audit took %d MiB of memory", used>>20)
+	}
 	if got.Bytes < size*9/10 {
 		t.Errorf("only %d of %d bytes were searched", got.Bytes, size)
 	}
 	return c
+}
+
+// auditMemory is the most that the program takes for an audit of an image.
+func auditMemory(t *testing.T, image string) int64 {
+	t.Helper()
+	cmd := exec.Command("../../bin/goldsmith", "audit", "-q", image, "--needle", "name="+identity.Marker().Hostname, "--needle", "address=198.51.100.77")
+	if out, err := cmd.CombinedOutput(); err != nil && cmd.ProcessState.ExitCode() != 5 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
 }
 
 // readOnce reads every file of a tree, in one thread.
