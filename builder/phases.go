@@ -33,6 +33,7 @@ func (j *Job) Phases() []Phase {
 		Phase{Name: "firstboot", Short: "put in the imprint, firstboot and its units", Disk: onDisk, Inputs: firstbootInputs, Run: putFirstboot},
 		Phase{Name: "seal", Short: "forget what must not be cloned", Disk: onDisk, Inputs: sealInputs, Run: sealTree},
 		Phase{Name: "image", Short: "make the disk image and the golden tree", Skip: isDone, Run: makeImage},
+		Phase{Name: "audit", Short: "find every place where the baked identity stands; each must have an owner", Skip: isDone, Run: auditTree},
 		Phase{Name: "manifest", Short: "write down what is inside", Skip: isDone, Run: writeManifest},
 		Phase{Name: "proof", Short: "boot a clone as somebody else and look whether it became itself", Skip: noProof, Run: prove},
 		Phase{Name: "publish", Short: "give the image its name", Skip: isDone, Run: publish},

@@ -191,7 +191,18 @@ func (o *ownership) rest(list []rewriters.Rewriter, unseen []string) {
 	for _, f := range databaseLogs {
 		o.claim(f, "database (old pages and logs, written over in use)")
 	}
+	for _, f := range bootFiles {
+		o.claim(f, "kept (the boot loader names kernels by the id under which they were installed)")
+	}
+	for _, f := range initramfs {
+		o.claim(f, "kept (an initramfs has it until the root is mounted; the next kernel's is made anew)")
+	}
 }
+
+// bootFiles carry the machine id in names and entries: nothing but the next installation of a kernel reads it.
+var bootFiles = []string{"/boot/loader", "/boot/efi/loader", "/boot/grub2/grubenv", "/etc/kernel/entry-token"}
+
+var initramfs = []string{"/boot/initramfs-*", "/boot/initrd*"}
 
 // databaseLogs hold copies of pages and rows that the tables do not have any more.
 var databaseLogs = []string{"/var/lib/mysql/ibdata1", "/var/lib/mysql/ib_logfile*", "/var/lib/mysql/undo*", "/var/lib/mysql/ib_buffer_pool", "/var/lib/mysql/aria_log*"}
