@@ -18,7 +18,7 @@ var kerberosKDC = Operation{
 		}
 		for _, p := range found {
 			if !slices.Contains([]string{"kadm5.acl", "kdc.conf"}, path.Base(p)) {
-				if err := s.Remove(escape(p)); err != nil {
+				if err := s.Remove(Escape(p)); err != nil {
 					return err
 				}
 			}
