@@ -4,6 +4,7 @@ package killmatrix
 
 import (
 	"bytes"
+	gocmp "cmp"
 	"database/sql"
 	"encoding/json"
 	"flag"
@@ -75,8 +76,8 @@ var full = flag.Bool("full", false, "cut every road at every point (make proof)"
 const most = 120
 
 // chosen returns the points, counted from 1, at which a road of n points is cut.
-func chosen(n int) []int {
-	step := 1
+func (l *lab) chosen(n int) []int {
+	step, most := 1, gocmp.Or(l.f.Scene.Cuts, most)
 	if !*full {
 		step = (n + most - 1) / most
 	}
@@ -121,13 +122,13 @@ func (l *lab) road(t *testing.T, from *identity.Identity, to identity.Identity) 
 	data, err := os.ReadFile(passed)
 	check(t, err)
 	names := strings.Split(strings.TrimSpace(string(data)), "\n")
-	for _, n := range chosen(len(names)) {
+	for _, n := range l.chosen(len(names)) {
 		l.fresh(t, from)
 		l.cut(t, to, n)
 		l.run(t, to, 0)
 		l.same(t, fmt.Sprintf("cut %d (%s)", n, names[n-1]), want, owed)
 	}
-	return len(chosen(len(names))), len(names)
+	return len(l.chosen(len(names))), len(names)
 }
 
 // change cuts the way to the first identity and then asks for the second: a clone that is cloned half-made. The end must be
@@ -138,14 +139,14 @@ func (l *lab) change(t *testing.T, points int) int {
 	l.reboot(t)
 	l.run(t, l.f.Scene.To[1], 0)
 	want := l.snapshot(t)
-	for _, n := range chosen(points) {
+	for _, n := range l.chosen(points) {
 		l.fresh(t, nil)
 		l.cut(t, l.f.Scene.To[0], n)
 		l.reboot(t)
 		l.run(t, l.f.Scene.To[1], 0)
 		l.same(t, fmt.Sprintf("cut %d, then another identity", n), want, nil)
 	}
-	return len(chosen(points))
+	return len(l.chosen(points))
 }
 
 // reboot takes what does not outlive a boot: hardware does not change without one.

@@ -7,7 +7,7 @@ import (
 	"goldsmith/firstboot/rewriters"
 )
 
-// identityMap is where an OpenStack machine keeps its identity, place by place, as found by reading the installers and by
+// identityMap is where machines of our stacks keep their identity, place by place, as found by reading the installers and by
 // searching a machine that had run: each must be in the catalogue, as owned or as left alone with a reason.
 var identityMap = []struct{ where, key string }{
 	// the machine and its network
@@ -43,6 +43,13 @@ var identityMap = []struct{ where, key string }{
 	// keys
 	{"/etc/keystone/fernet-keys", ""}, {"/etc/keystone/credential-keys", ""}, {"auth_encryption_key", ""}, {"swift.conf", "swift_hash_path_suffix"},
 	{"configuration of the stacks", "metadata_proxy_shared_secret"},
+	// an oVirt engine: what ovirt-engine-rename changes, what it leaves, and a host
+	{"/etc/ovirt-engine/engine.conf.d", "any value"}, {"engine-answers.conf", "fqdn"}, {"engine-renew.conf", ""}, {"20-setup-ovirt-post.conf", "fqdn"},
+	{"/etc/pki/ovirt-engine", "authorityInfoAccess"}, {"ovirt-provider-ovn", ""}, {"grafana.ini", ""}, {"ovirt-engine-dwhd", ""}, {"vdc_options", ""},
+	{"mac_pool_ranges", ""}, {"vm_interface", "mac_addr"}, {"storage_server_connections", ""}, {"engine.providers", "auth_url"}, {"sso_clients", "notification_callback"},
+	{"vds_static", "host_name"}, {"engine.cluster", "spice_proxy"}, {"dwh_history_timekeeping", "dwhHostname"}, {"dwh_history_timekeeping", "dwhUuid"},
+	{"pg_authid", "rolpassword"}, {"/etc/pki/ovirt-engine", "ca.pem"}, {"/etc/pki/ovirt-engine", "engine_id_rsa"}, {"", "ENGINE_SSO_CLIENT_SECRET"},
+	{"storage_pool", "id"}, {"vds_static", "other hosts"}, {"/etc/vdsm/vdsm.id", ""}, {"/etc/pki/vdsm", ""}, {"hosted-engine.conf", "sdUUID"},
 }
 
 func TestEveryPlaceOfTheIdentityMapIsInTheCatalogue(t *testing.T) {

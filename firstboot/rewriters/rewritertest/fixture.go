@@ -43,6 +43,8 @@ type Scene struct {
 	// Half is the reason why a machine that was cut on its way to one identity and is then told another does not end as if
 	// it had never begun the first.
 	Half string `json:"half"`
+	// Cuts is how many points of each road are cut in make test, where every run is dear; make proof cuts at all of them.
+	Cuts int `json:"cuts"`
 }
 
 // A Table is the content of one database table.
