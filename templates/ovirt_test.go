@@ -135,6 +135,18 @@ func TestEnginePackages(t *testing.T) {
 	s.refuses("engine.sh", "engine-setup was run before")
 }
 
+func TestEngineSetUpInTheImage(t *testing.T) {
+	s := newEngineScene(t)
+	s.put("etc/goldsmith/engine-answers.conf", "[environment:default]\nOVESETUP_CONFIG/fqdn=str:engine.ovirt.test\n")
+	s.option("NAME", "engine.example.net")
+	s.refuses("setup.sh", "answers for another machine")
+	s.option("NAME", "engine.ovirt.test")
+	s.wantEngine("setup.sh", "engine-setup --offline --accept-defaults --config-append=/etc/goldsmith/engine-answers.conf")
+	if got := s.get("etc/goldsmith/engine-answers.conf"); !strings.Contains(got, "no such file") {
+		t.Errorf("the answers, with a password, stay in the image: %q", got)
+	}
+}
+
 func TestEngineStorage(t *testing.T) {
 	s := newEngineScene(t)
 	s.wantEngine("nfs.sh") // no export is asked for
