@@ -258,6 +258,12 @@ func makeAnswers(a *recipe.Answers, nic string) ([]byte, error) {
 	return t.New(answers.Order{Set: set, Hostname: identity.Marker().FQDN(), Random: rand.Reader})
 }
 
+// CheckAnswers makes an answer file as a step would, to say what is wrong with what the recipe wants in it.
+func CheckAnswers(a *recipe.Answers) error {
+	_, err := makeAnswers(a, "eth0")
+	return err
+}
+
 // checkAnswers makes every answer file once, to say beforehand what is wrong with it.
 func (j *Job) checkAnswers() error {
 	var errs []error
@@ -265,7 +271,7 @@ func (j *Job) checkAnswers() error {
 		if s.Answers == nil {
 			continue
 		}
-		if _, err := makeAnswers(s.Answers, "eth0"); err != nil {
+		if err := CheckAnswers(s.Answers); err != nil {
 			errs = append(errs, report.Faultf(report.Usage, "cannot make the answers of step %q: %w", s.Name, err))
 		}
 	}

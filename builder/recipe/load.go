@@ -28,6 +28,10 @@ type Library struct {
 	SealOps   []string // operations of the seal
 	// Steps says what a step needs and the recipe lacks, one sentence each. It may be nil.
 	Steps func(*Recipe, Step) []string
+	// Images are the base images that a step may upload. Without any, every name will do.
+	Images []string
+	// Answers says what is wrong with the answers that a step wants. It may be nil.
+	Answers func(*Answers) error
 }
 
 // maxExtends is how long a chain of extends may be; a longer one is a circle.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,17 +115,22 @@ func (l Library) checkVMItems(d *document, r *Recipe, s *shape) {
 			}
 		}
 		if a := r.Steps[i].Answers; a != nil {
-			checkAnswers(a, s, fmt.Sprintf("steps[%d].answers", i))
+			l.checkAnswers(a, s, fmt.Sprintf("steps[%d].answers", i))
 		}
 	}
 }
 
-func checkAnswers(a *Answers, s *shape, p string) {
+func (l Library) checkAnswers(a *Answers, s *shape, p string) {
 	s.need(a.Kind != "", p+".kind")
 	s.need(a.Path != "", p+".path")
 	for i, kv := range a.Set {
 		if k, _, ok := strings.Cut(kv, "="); !ok || k == "" {
 			s.at(fmt.Sprintf("%s.set[%d]", p, i), "%q is not KEY=VALUE", kv)
+		}
+	}
+	if l.Answers != nil {
+		if err := l.Answers(a); err != nil {
+			s.at(p, "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
 	}
 }
@@ -140,6 +146,9 @@ func (l Library) checkUpload(d *document, u *Upload, s *shape, p string) {
 		return
 	}
 	if u.Image != "" {
+		if l.Images != nil && !slices.Contains(l.Images, u.Image) {
+			s.at(p+".image", "%q is not in the catalogue, which has %s", u.Image, strings.Join(l.Images, ", "))
+		}
 		return
 	}
 	name := path.Clean(u.Source)

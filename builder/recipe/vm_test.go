@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -49,6 +50,12 @@ func TestVMMistakes(t *testing.T) {
 			"6: steps[0].answers.kind: is missing",
 			`6: steps[0].answers.set[0]: "B" is not KEY=VALUE`,
 		}},
+		"answers that the installer does not take": {"name: a\nextends: tiny\nvm: {}\nsteps:\n- name: x\n  answers: {kind: packstack, path: /a}\n", []string{
+			"6: steps[0].answers: no; not at all",
+		}},
+		"upload of an unknown image": {"name: a\nextends: tiny\nvm: {}\nsteps:\n- name: x\n  upload: [{image: none, path: /b}]\n", []string{
+			`6: steps[0].upload[0].image: "none" is not in the catalogue, which has some`,
+		}},
 		"field that is no key": {"name: a\nextends: tiny\nvm: {}\nsteps:\n- name: x\n  upload: [{source: b, path: /b, '': c}]\n", []string{
 			"6: steps[0].upload[0].: unknown key, known here: source, image, path, mode, sha256",
 		}},
@@ -57,7 +64,9 @@ func TestVMMistakes(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := library().Load(write(t, map[string]string{"recipe.yaml": c.yaml}))
+			l := library()
+			l.Images, l.Answers = []string{"some"}, func(*Answers) error { return errors.New("no\nnot at all") }
+			_, err := l.Load(write(t, map[string]string{"recipe.yaml": c.yaml}))
 			var got []string
 			for _, m := range mistakes(err) {
 				text := strings.TrimPrefix(m.String(), m.File+":")

@@ -10,12 +10,14 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"goldsmith/builder"
+	"goldsmith/builder/base/fetch"
 	"goldsmith/builder/install"
 	"goldsmith/builder/isolate"
 	"goldsmith/builder/recipe"
 	"goldsmith/builder/seal"
 	"goldsmith/firstboot/report"
 	"goldsmith/firstboot/rewriters"
+	"goldsmith/images"
 	"goldsmith/recipes"
 	"goldsmith/templates"
 )
@@ -52,7 +54,12 @@ func library() recipe.Library {
 			stacks = append(stacks, r.Name)
 		}
 	}
-	return recipe.Library{Recipes: recipes.FS, Templates: templates.FS, Stacks: stacks, SealOps: seal.Names(seal.All()), Steps: install.Lacks}
+	l := recipe.Library{Recipes: recipes.FS, Templates: templates.FS, Stacks: stacks, SealOps: seal.Names(seal.All()), Steps: install.Lacks,
+		Answers: builder.CheckAnswers}
+	if list, err := fetch.LoadCatalogue(images.FS); err == nil { // a test holds that it loads
+		l.Images = list.Names()
+	}
+	return l
 }
 
 func bake(c *cli.Context) error {
