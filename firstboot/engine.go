@@ -95,6 +95,7 @@ func (e *Engine) Run(ctx context.Context, phase rewriters.Phase) (*report.Report
 	}
 	rep := r.report(started, err)
 	e.phone(ctx, rep)
+	e.tellPort(rep)
 	return rep, errors.Join(err, e.save(rep))
 }
 

@@ -5,7 +5,6 @@ package fleet_test
 import (
 	"slices"
 	"testing"
-	"time"
 
 	"goldsmith/fleet/discover"
 )
@@ -16,7 +15,7 @@ func TestAMachineNestedInACloneIsFoundByItsMAC(t *testing.T) {
 	const nested = "fa:16:3e:00:00:07" // as neutron gives them
 	b := bench(t)
 	s := spawn(t, b, order(t, b, "nest", 2))
-	if _, err := b.Wait(t.Context(), "nest", time.Minute, nil); err != nil {
+	if _, err := b.Wait(t.Context(), "nest", patience, nil); err != nil {
 		t.Fatal(err)
 	}
 	inside(t, s, 0, "sh", "-ec", `

@@ -65,13 +65,13 @@ func TestAnExhaustedPoolLeavesTheOthersUnharmed(t *testing.T) {
 func TestABridgeThatIsGoneIsReportedAndRemoved(t *testing.T) {
 	b := bench(t)
 	s := spawn(t, b, order(t, b, "nobridge", 1))
-	if _, err := b.Wait(t.Context(), "nobridge", time.Minute, nil); err != nil {
+	if _, err := b.Wait(t.Context(), "nobridge", patience, nil); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command("ip", "-n", s.Network.Namespace, "link", "del", s.Network.Bridge).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if _, err := b.Verify(t.Context(), "nobridge", time.Minute, nil); report.CodeOf(err) != report.Unverified || !strings.Contains(err.Error(), "cannot find the link") {
+	if _, err := b.Verify(t.Context(), "nobridge", patience, nil); report.CodeOf(err) != report.Unverified || !strings.Contains(err.Error(), "cannot find the link") {
 		t.Errorf("verify without the bridge: %v", err)
 	}
 	if err := b.Remove(t.Context(), "nobridge", time.Second); err != nil {

@@ -27,6 +27,9 @@ import (
 	"goldsmith/fleet/vlan"
 )
 
+// patience is how long clones may take on a machine that does other things as well. No test waits for it to end.
+const patience = 3 * time.Minute
+
 // bench makes a home with the small tree as its only image, and cleans up whatever a test leaves.
 func bench(t *testing.T) fleet.Bench {
 	t.Helper()
@@ -107,7 +110,7 @@ func nothingLeft(t *testing.T, b fleet.Bench, marks ...string) {
 func TestThreeClonesBecomeThemselvesAndAreRemoved(t *testing.T) {
 	b := bench(t)
 	spawn(t, b, order(t, b, "three", 3))
-	all, err := b.Wait(t.Context(), "three", time.Minute, nil)
+	all, err := b.Wait(t.Context(), "three", patience, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +128,7 @@ func TestThreeClonesBecomeThemselvesAndAreRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, err := fleetOf(b, "three")
-	if err != nil || len(s.Clones) != 2 || !s.Clones[0].Alive() || !s.Clones[1].Alive() {
+	if err != nil || len(s.Clones) != 2 || !s.Clones[0].Process.Alive() || !s.Clones[1].Process.Alive() {
 		t.Errorf("after one of three was removed: %d clones, %v", len(s.Clones), err)
 	}
 	for range 2 { // the second finds nothing and is content
@@ -146,7 +149,7 @@ func TestACloneThatFailsSaysWhyAndHarmsNoOther(t *testing.T) {
 	o := order(t, b, "mixed", 2)
 	o.Claims = []identity.Claim{{}, {Prefix: "refuse"}}
 	spawn(t, b, o)
-	all, err := b.Wait(t.Context(), "mixed", time.Minute, nil)
+	all, err := b.Wait(t.Context(), "mixed", patience, nil)
 	if report.CodeOf(err) != report.Stopped || !strings.Contains(err.Error(), "mixed-2 failed: told to refuse") {
 		t.Errorf("got %v (code %d)", err, report.CodeOf(err))
 	}
@@ -162,7 +165,7 @@ func TestANewFleetOfAnOldNameIsRefusedAndTheOldOneLives(t *testing.T) {
 	if report.CodeOf(err) != report.Usage {
 		t.Errorf("got %v, want bad input", err)
 	}
-	if !s.Clones[0].Alive() {
+	if !s.Clones[0].Process.Alive() {
 		t.Error("the clone of the first fleet died")
 	}
 }
@@ -178,7 +181,7 @@ func TestABridgeOfTheHostServes(t *testing.T) {
 	o := order(t, b, "guest", 1)
 	o.Lab, o.Network = nil, wire.Network
 	s := spawn(t, b, o)
-	all, err := b.Wait(t.Context(), "guest", time.Minute, nil)
+	all, err := b.Wait(t.Context(), "guest", patience, nil)
 	if err != nil || !all[0].Address.IsValid() {
 		t.Fatalf("%+v, %v", all, err)
 	}
@@ -326,7 +329,7 @@ func TestClonesOutliveTheirGoldsmith(t *testing.T) {
 	if notes, err := b.Settle(t.Context()); err != nil || len(notes) > 0 {
 		t.Errorf("something to settle after a whole spawn: %v, %v", notes, err)
 	}
-	if _, err := b.Wait(t.Context(), "victim", time.Minute, nil); err != nil {
+	if _, err := b.Wait(t.Context(), "victim", patience, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -348,10 +351,10 @@ func inside(t *testing.T, s *fleet.State, n int, argv ...string) string {
 func TestVerifyPassesTwinsThatDifferAndFailsThoseThatDoNot(t *testing.T) {
 	b := bench(t)
 	s := spawn(t, b, order(t, b, "twins", 2))
-	if _, err := b.Wait(t.Context(), "twins", time.Minute, nil); err != nil {
+	if _, err := b.Wait(t.Context(), "twins", patience, nil); err != nil {
 		t.Fatal(err)
 	}
-	p, err := b.Verify(t.Context(), "twins", time.Minute, nil)
+	p, err := b.Verify(t.Context(), "twins", patience, nil)
 	if err != nil || len(p.Clashes) != 0 || len(p.Clones) != 2 {
 		t.Fatalf("%+v, %v", p, err)
 	}
@@ -368,7 +371,7 @@ func TestVerifyPassesTwinsThatDifferAndFailsThoseThatDoNot(t *testing.T) {
 	key := inside(t, s, 0, "cat", "/etc/ssh/ssh_host_ed25519_key")
 	id := inside(t, s, 0, "cat", "/etc/machine-id")
 	inside(t, s, 1, "sh", "-ec", `printf %s "$1" >/etc/ssh/ssh_host_ed25519_key; printf %s "$2" >/etc/machine-id`, "sh", key, id)
-	p, err = b.Verify(t.Context(), "twins", time.Minute, nil)
+	p, err = b.Verify(t.Context(), "twins", patience, nil)
 	if report.CodeOf(err) != report.Unverified {
 		t.Fatalf("got %v, want it unverified", err)
 	}
@@ -384,12 +387,12 @@ func TestVerifyPassesTwinsThatDifferAndFailsThoseThatDoNot(t *testing.T) {
 func TestVerifyFailsAnImpostor(t *testing.T) {
 	b := bench(t)
 	s := spawn(t, b, order(t, b, "impostor", 2))
-	if _, err := b.Wait(t.Context(), "impostor", time.Minute, nil); err != nil {
+	if _, err := b.Wait(t.Context(), "impostor", patience, nil); err != nil {
 		t.Fatal(err)
 	}
 	first := inside(t, s, 0, "cat", "/sys/class/net/host0/address")
 	inside(t, s, 1, "ip", "link", "set", "host0", "address", strings.TrimSpace(first))
-	_, err := b.Verify(t.Context(), "impostor-2", time.Minute, nil)
+	_, err := b.Verify(t.Context(), "impostor-2", patience, nil)
 	if report.CodeOf(err) != report.Unverified || !strings.Contains(err.Error(), "mac") {
 		t.Errorf("got %v, want the MAC complained of", err)
 	}

@@ -65,7 +65,7 @@ func (o *Order) eachClaim(f func(*identity.Claim)) {
 // addressOf waits until a clone has an address.
 func (b Bench) addressOf(ctx context.Context, s *State, c Clone) (netip.Addr, error) {
 	for end := time.Now().Add(addressPatience); ; {
-		list, err := s.Look([]Clone{c})
+		list, err := s.Look(ctx, []Clone{c})
 		if err != nil || list[0].Address.IsValid() {
 			return list[0].Address, err
 		}

@@ -34,7 +34,7 @@ func TestClonesJoinAController(t *testing.T) {
 	if _, err := b.Wait(t.Context(), "a-compute", 3*time.Minute, nil); err != nil {
 		t.Fatal(err)
 	}
-	at, err := s.Look(s.Clones[:1])
+	at, err := s.Look(t.Context(), s.Clones[:1])
 	if err != nil {
 		t.Fatal(err)
 	}

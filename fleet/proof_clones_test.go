@@ -24,7 +24,7 @@ func TestClonesThatStayGoldenFailTheProof(t *testing.T) {
 	o.Image.Root, o.Off = unsealed(t), true
 	s := spawn(t, b, o)
 	booted(t, s)
-	p, err := b.Verify(t.Context(), "golden", time.Minute, nil)
+	p, err := b.Verify(t.Context(), "golden", patience, nil)
 	if report.CodeOf(err) != report.Unverified {
 		t.Fatalf("clones that stayed golden passed: %v", err)
 	}
@@ -69,7 +69,7 @@ func booted(t *testing.T, s *fleet.State) {
 			cmd, err := s.Command(t.Context(), c, "systemctl", "is-system-running", "--wait")
 			if err == nil {
 				cmd.Run() // "degraded" is an answer, too
-				all, err := s.Look(s.Clones[i : i+1])
+				all, err := s.Look(t.Context(), s.Clones[i:i+1])
 				if err == nil && all[0].Address.IsValid() {
 					break
 				}

@@ -25,49 +25,48 @@ func (b Bench) Settle(ctx context.Context) ([]string, error) {
 	names, err := b.names()
 	var notes []string
 	for _, name := range names {
-		note, e := b.settleOne(ctx, name)
-		if note != "" {
-			notes = append(notes, note)
-		}
-		err = errors.Join(err, e)
+		some, e := b.settleOne(ctx, name)
+		notes, err = append(notes, some...), errors.Join(err, e)
 	}
 	return notes, err
 }
 
-func (b Bench) settleOne(ctx context.Context, name string) (string, error) {
+func (b Bench) settleOne(ctx context.Context, name string) ([]string, error) {
 	unlock, err := lockDir(ctx, b.folder(name), 0)
 	if errors.Is(err, errBusy) || errors.Is(err, os.ErrNotExist) {
-		return "", nil
+		return nil, nil
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer unlock()
 	s, err := b.load(name)
 	if errors.Is(err, os.ErrNotExist) {
-		return "", removeTree(b.folder(name)) // cut before anything was written down, or after all was removed
+		return nil, removeTree(b.folder(name)) // cut before anything was written down, or after all was removed
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	return b.settleState(ctx, s)
 }
 
-func (b Bench) settleState(ctx context.Context, s *State) (string, error) {
+func (b Bench) settleState(ctx context.Context, s *State) ([]string, error) {
 	switch s.Phase {
 	case Making:
-		return fmt.Sprintf("undone: the fleet %s, whose making was interrupted on %s", s.Name, s.Made.Format(time.DateTime)), b.removeAll(ctx, s, 0)
+		note := fmt.Sprintf("undone: the fleet %s, whose making was interrupted on %s", s.Name, s.Made.Format(time.DateTime))
+		return []string{note}, b.removeAll(ctx, s, 0)
 	case Removing:
-		return fmt.Sprintf("finished: the removal of the fleet %s, which was interrupted", s.Name), b.removeAll(ctx, s, 0)
+		return []string{fmt.Sprintf("finished: the removal of the fleet %s, which was interrupted", s.Name)}, b.removeAll(ctx, s, 0)
 	}
-	var notes string
+	var notes []string
 	for _, c := range append([]Clone(nil), s.Clones...) {
 		if c.Leaving {
-			notes = fmt.Sprintf("finished: the removal of %s, which was interrupted", c.Name)
+			notes = append(notes, fmt.Sprintf("finished: the removal of %s, which was interrupted", c.Name))
 			if err := b.removeClone(ctx, s, c.Name, 0); err != nil {
 				return notes, err
 			}
 		}
 	}
-	return notes, nil
+	more, err := b.settleSnapshots(ctx, s)
+	return append(notes, more...), err
 }

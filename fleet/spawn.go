@@ -32,7 +32,10 @@ type Order struct {
 	OUI     string       // first half of the MACs; empty: DefaultOUI
 	Memory  int          // MiB; zero: the driver's choice
 	CPUs    int
+	Connect string           // URI of a libvirtd; empty for other drivers
+	Pool    string           // storage pool there; empty: its default
 	Claims  []identity.Claim // one per clone, or none; host name and instance are filled in
+	Phone   bool             // clones report to the bench by HTTP as well, while somebody waits for them
 	Off     bool             // firstboot shall do nothing in them
 	Created bool             // make the clones but do not start them
 }
@@ -80,7 +83,8 @@ func (b Bench) checkOrder(o Order) error {
 
 // checkPlace asks the driver, and looks at the wire.
 func checkPlace(o Order) error {
-	probe := driver.Machine{Name: o.Name, Image: o.Image, Memory: o.Memory, CPUs: o.CPUs, Network: o.Network, Off: o.Off}
+	probe := driver.Machine{Name: o.Name, Image: o.Image, Memory: o.Memory, CPUs: o.CPUs, Network: o.Network, Off: o.Off,
+		Connect: o.Connect, Pool: o.Pool}
 	errs := []error{o.Driver.Check(context.Background(), probe)}
 	switch {
 	case o.Lab != nil && !o.Driver.Capabilities().Namespace:
@@ -162,7 +166,7 @@ func (b Bench) register(ctx context.Context, o Order) (*State, func(), error) {
 // knows. A bridge without an address, or with one of a very large subnet, cannot be asked, and then nothing is heard.
 func heard(ctx context.Context, o Order) map[string]bool {
 	out := map[string]bool{}
-	if o.Lab != nil {
+	if o.Lab != nil || o.Network.Host != "" {
 		return out
 	}
 	subnet, err := discover.Subnet(o.Network)
@@ -214,7 +218,10 @@ func (b Bench) plan(o Order, others []*State, taken map[string]bool) (*State, er
 		macs[mac] = true
 		s.Clones = append(s.Clones, b.clone(o, s, n, mac))
 	}
-	return s, nil
+	if o.Phone {
+		err = s.installPhone(o)
+	}
+	return s, err
 }
 
 func (b Bench) clone(o Order, s *State, n int, mac string) Clone {
@@ -230,6 +237,7 @@ func (b Bench) clone(o Order, s *State, n int, mac string) Clone {
 	return Clone{Machine: driver.Machine{
 		Name: name, Unit: fmt.Sprintf("gs%s-%d", s.ID, n), Dir: filepath.Join(b.folder(s.Name), name), Image: s.Image,
 		MAC: mac, UUID: randomUUID(), Network: s.Network, Memory: o.Memory, CPUs: o.CPUs, Claim: claim, Off: o.Off,
+		Connect: o.Connect, Pool: o.Pool,
 	}}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"sync"
 	"time"
 
 	"goldsmith/firstboot/report"
@@ -39,16 +40,17 @@ type Condition string
 const (
 	Booting Condition = "booting"
 	Stopped Condition = "stopped"
+	Unseen  Condition = "unseen"  // its host does not answer
 	Created Condition = "created" // never started
 )
 
 // settled says whether waiting for this clone makes no further sense.
 func (s Standing) settled() bool {
-	return s.State == Condition(report.Ready) || s.State == Condition(report.Failed) || s.State == Stopped || s.State == Created
+	return report.State(s.State).Final() || s.State == Stopped || s.State == Created
 }
 
 // Look returns the standings of some clones of a fleet, in their order.
-func (s *State) Look(clones []Clone) ([]Standing, error) {
+func (s *State) Look(ctx context.Context, clones []Clone) ([]Standing, error) {
 	d, err := s.driver()
 	if err != nil {
 		return nil, err
@@ -57,16 +59,41 @@ func (s *State) Look(clones []Clone) ([]Standing, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Standing, 0, len(clones))
-	for _, c := range clones {
-		st := look(d, c)
-		st.Fleet = s.Name
-		if l, ok := leases[c.MAC]; ok {
-			st.Address, st.Client = l.Address, l.ClientID
-		}
-		out = append(out, st)
+	out := make([]Standing, len(clones))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, atOnce) // a clone on another host takes a conversation
+	for i, c := range clones {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			out[i] = look(ctx, d, c)
+			out[i].Fleet = s.Name
+			if l, ok := leases[c.MAC]; ok {
+				out[i].Address, out[i].Client = l.Address, l.ClientID
+			}
+		})
 	}
+	wg.Wait()
 	return out, nil
+}
+
+// alive asks the driver whether a clone runs.
+func (s *State) alive(ctx context.Context, c *Clone) (bool, error) {
+	d, err := s.driver()
+	if err != nil {
+		return false, err
+	}
+	return d.Alive(ctx, c.Machine)
+}
+
+// Fetch brings home what a clone has said, where it lives on another host, and says whether it runs.
+func (s *State) Fetch(ctx context.Context, c Clone) (alive bool, err error) {
+	d, err := s.driver()
+	if err != nil {
+		return false, err
+	}
+	alive, err = d.Alive(ctx, c.Machine) // asked before, so that nothing said in between is lost
+	return alive, errors.Join(err, d.Fetch(ctx, c.Machine))
 }
 
 // leases returns the leases of the fleet's own DHCP server by MAC; nothing where the server is somebody else's.
@@ -82,24 +109,34 @@ func (s *State) leases() (map[string]vlan.Lease, error) {
 	return out, err
 }
 
-func look(d driver.Driver, c Clone) Standing {
+func look(ctx context.Context, d driver.Driver, c Clone) Standing {
 	st := Standing{Clone: c.Name, MAC: c.MAC, State: Booting}
-	alive := c.Alive()
-	if !c.Started.IsZero() && alive {
+	if c.Started.IsZero() {
+		st.State = Created
+		return st
+	}
+	alive, err := d.Alive(ctx, c.Machine)
+	if err == nil {
+		err = d.Fetch(ctx, c.Machine)
+	}
+	if err != nil {
+		st.State, st.Why = Unseen, err.Error()
+		return st
+	}
+	if alive {
 		st.Age, st.Memory = time.Since(c.Started), driver.MemoryOf(c.Machine)
 	}
 	r, err := d.Report(c.Machine)
+	if p, e := readPhoned(c); e == nil && (err != nil || !r.State.Final()) {
+		r, err = p, nil
+	}
 	switch {
 	case err == nil:
 		st.take(c, r)
 	case !errors.Is(err, fs.ErrNotExist):
 		st.Why = err.Error()
 	}
-	switch {
-	case alive:
-	case c.Started.IsZero():
-		st.State = Created
-	case st.State != Condition(report.Failed):
+	if !alive && st.State != Condition(report.Failed) {
 		st.State, st.Why = Stopped, lastWords(c.Console())
 	}
 	return st
@@ -108,7 +145,7 @@ func look(d driver.Driver, c Clone) Standing {
 // take takes over what the clone says of itself.
 func (s *Standing) take(c Clone, r report.Report) {
 	s.Report, s.State, s.Claimed, s.Address, s.Why = &r, Condition(r.State), r.Identity.Address, r.Identity.Address, r.Error
-	if r.State != report.Ready && r.State != report.Failed {
+	if !r.State.Final() {
 		return
 	}
 	s.Own = r.Took

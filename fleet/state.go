@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,16 +37,17 @@ const (
 
 // A State is all that is written down about a fleet.
 type State struct {
-	Format  int          `json:"format"`
-	Name    string       `json:"name"`
-	ID      string       `json:"id"` // six hex digits, random: tells it from a fleet of the same name in another home
-	Phase   Phase        `json:"phase"`
-	Driver  string       `json:"driver"`
-	Image   driver.Image `json:"image"`
-	Network vlan.Network `json:"network"`
-	Lab     *vlan.Lab    `json:"lab,omitempty"` // nil: the network is somebody else's
-	Made    time.Time    `json:"made"`
-	Clones  []Clone      `json:"clones"`
+	Format  int            `json:"format"`
+	Name    string         `json:"name"`
+	ID      string         `json:"id"` // six hex digits, random: tells it from a fleet of the same name in another home
+	Phase   Phase          `json:"phase"`
+	Driver  string         `json:"driver"`
+	Image   driver.Image   `json:"image"`
+	Network vlan.Network   `json:"network"`
+	Lab     *vlan.Lab      `json:"lab,omitempty"`  // nil: the network is somebody else's
+	Phone   netip.AddrPort `json:"phone,omitzero"` // where clones report to, if they were told to phone home
+	Made    time.Time      `json:"made"`
+	Clones  []Clone        `json:"clones"`
 }
 
 // A Clone is one machine of a fleet.
@@ -53,6 +55,9 @@ type Clone struct {
 	driver.Machine
 	Started time.Time `json:"started,omitzero"`  // when it was let run
 	Leaving bool      `json:"leaving,omitempty"` // it is being removed
+	// Snapshots of the clone, the oldest first, and the one that it is being taken back to.
+	Snapshots []Snapshot `json:"snapshots,omitempty"`
+	Restoring string     `json:"restoring,omitempty"`
 }
 
 // A Bench is a home directory of goldsmith, as far as fleets are concerned.

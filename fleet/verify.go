@@ -60,7 +60,7 @@ func (b Bench) VerifyBy(ctx context.Context, name string, by Inquiry) (*Proof, e
 	if err != nil {
 		return nil, err
 	}
-	all, err := s.Look(s.Clones) // also those that are not asked: nobody may name them
+	all, err := s.Look(ctx, s.Clones) // also those that are not asked: nobody may name them
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +100,7 @@ func (s *State) ask(ctx context.Context, d driver.Driver, c Clone, all []Standin
 		Inside:   s.Network.Do,
 		Connect:  s.Network.Dial,
 		ReadFile: func(path string) ([]byte, error) { return d.ReadFile(c.Machine, path) },
+		Away:     s.Network.Host != "",
 		Resolve: func(ctx context.Context) (string, error) {
 			w, err := discover.Open(s.Network, false)
 			if err != nil {

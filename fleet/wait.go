@@ -19,12 +19,21 @@ const lookEvery = 200 * time.Millisecond
 func (b Bench) Wait(ctx context.Context, name string, patience time.Duration, progress func(Standing)) ([]Standing, error) {
 	deadline := time.Now().Add(patience)
 	seen := map[string]Condition{}
+	s, _, err := b.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	hangUp, err := b.answerPhone(s)
+	if err != nil {
+		return nil, err
+	}
+	defer hangUp()
 	for {
 		s, clones, err := b.Find(name) // again each time: the fleet may be removed while we wait
 		if err != nil {
 			return nil, err
 		}
-		all, err := s.Look(clones)
+		all, err := s.Look(ctx, clones)
 		if err != nil {
 			return nil, err
 		}

@@ -42,6 +42,8 @@ func cloneCommand() *cli.Command {
 			&cli.IntFlag{Name: "pool", Usage: "let the lab's DHCP server give away `N` addresses at most"},
 			&cli.BoolFlag{Name: "not-authoritative", Usage: "let the lab's DHCP server be silent on leases that it does not know"},
 			&cli.StringFlag{Name: "bridge", Usage: "put them on `BRIDGE` of this host, behind the DHCP server there"},
+			&cli.StringFlag{Name: "connect", Usage: "let the libvirtd at `URI` run them: qemu+ssh://root@HOST/system (default: LIBVIRT_DEFAULT_URI)"},
+			&cli.StringFlag{Name: "storage-pool", Usage: "keep their disks in the storage pool `NAME` there", Value: "default"},
 			&cli.StringFlag{Name: "oui", Usage: "first half of the MACs", Value: fleet.DefaultOUI},
 			&cli.IntFlag{Name: "memory", Usage: "`MIB` of memory per clone"},
 			&cli.IntFlag{Name: "cpus", Usage: "`N` CPUs per clone"},
@@ -49,6 +51,7 @@ func cloneCommand() *cli.Command {
 			&cli.StringFlag{Name: "join", Usage: "put them beside `CLONE`, a controller made with --cluster, and tell them its address and secret"},
 			&cli.StringSliceFlag{Name: "set", Usage: "tell each clone `KEY=VALUE`: hostname, interface, prefix, phone_home, cluster, peer.NAME (an address, or a name that is looked up now)"},
 			&cli.StringFlag{Name: "from-file", Usage: "tell each clone what stands in `FILE`: a JSON list of such settings, one per clone"},
+			&cli.BoolFlag{Name: "phone-home", Usage: "have them report by HTTP as well, to the bridge's own address, where wait listens"},
 			&cli.StringFlag{Name: "firstboot", Usage: "on, or off: leave the clones as golden as they are, to see verify fail", Value: "on"},
 			&cli.BoolFlag{Name: "no-start", Usage: "make the clones but do not start them"},
 			&cli.BoolFlag{Name: "wait", Usage: "wait until each clone has become itself"},
@@ -94,7 +97,7 @@ func clone(c *cli.Context) error {
 func orderOf(c *cli.Context, b fleet.Bench) (fleet.Order, error) {
 	o := fleet.Order{
 		Name: c.String("name"), Count: c.Int("count"), OUI: c.String("oui"), Memory: c.Int("memory"), CPUs: c.Int("cpus"),
-		Network: vlan.Network{Bridge: c.String("bridge")}, Created: c.Bool("no-start"),
+		Network: vlan.Network{Bridge: c.String("bridge")}, Created: c.Bool("no-start"), Phone: c.Bool("phone-home"),
 	}
 	if c.NArg() != 1 {
 		return o, report.Faultf(report.Usage, "cannot clone: want one image, got %d", c.NArg()).WithHint("goldsmith clone IMAGE -n 3 --name demo")
@@ -115,7 +118,7 @@ func orderOf(c *cli.Context, b fleet.Bench) (fleet.Order, error) {
 	if err := needTree(c, &o); err != nil {
 		return o, err
 	}
-	if err := errors.Join(chooseNetwork(c, &o), chooseFirstboot(c, &o)); err != nil {
+	if err := errors.Join(chooseHost(c, &o), chooseNetwork(c, &o), chooseFirstboot(c, &o)); err != nil {
 		return o, err
 	}
 	if o.Claims, err = claims(c, o); err != nil {
@@ -153,6 +156,21 @@ func needTree(c *cli.Context, o *fleet.Order) error {
 	}
 	say := narrator(c)
 	o.Image.Root, err = h.Unpack(c.Context, o.Image.Disk, func(what string) { say("waiting for %s", what) })
+	return err
+}
+
+// chooseHost says which libvirtd runs the clones, for the driver that asks one.
+func chooseHost(c *cli.Context, o *fleet.Order) (err error) {
+	if !o.Driver.Capabilities().Hosts {
+		if c.IsSet("connect") || c.IsSet("storage-pool") {
+			return report.Faultf(report.Usage, "cannot use --connect or --storage-pool: %s runs clones on this host only", o.Driver.Name()).
+				WithHint("--driver libvirt")
+		}
+		return nil
+	}
+	if o.Connect, err = driver.LibvirtURI(c.String("connect")); err == nil && driver.IsRemote(o.Connect) {
+		o.Network.Host, o.Pool = o.Connect, c.String("storage-pool")
+	}
 	return err
 }
 

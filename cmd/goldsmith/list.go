@@ -110,7 +110,7 @@ func printStandings(c *cli.Context, b fleet.Bench, name string) error {
 		if err != nil {
 			return err
 		}
-		all, err := s.Look(clones)
+		all, err := s.Look(c.Context, clones)
 		if err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func printStandings(c *cli.Context, b fleet.Bench, name string) error {
 	}
 	all := []fleet.Standing{}
 	for _, s := range fleets {
-		some, err := s.Look(s.Clones)
+		some, err := s.Look(c.Context, s.Clones)
 		if err != nil {
 			return err
 		}

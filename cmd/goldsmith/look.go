@@ -31,7 +31,7 @@ func reportCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			all, err := s.Look(clones)
+			all, err := s.Look(c.Context, clones)
 			if err != nil {
 				return err
 			}
@@ -66,11 +66,11 @@ func logsCommand() *cli.Command {
 		ArgsUsage: "CLONE",
 		Flags:     []cli.Flag{homeFlag(), &cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on while the clone lives"}},
 		Action: func(c *cli.Context) error {
-			_, cl, err := oneClone(c)
+			s, cl, err := oneClone(c)
 			if err != nil {
 				return err
 			}
-			return follow(c.Context, c.App.Writer, cl, c.Bool("follow"))
+			return follow(c.Context, c.App.Writer, s, cl, c.Bool("follow"))
 		},
 	}
 }
@@ -82,17 +82,21 @@ func consoleCommand() *cli.Command {
 		ArgsUsage: "CLONE",
 		Flags:     []cli.Flag{homeFlag()},
 		Action: func(c *cli.Context) error {
-			_, cl, err := oneClone(c)
+			s, cl, err := oneClone(c)
 			if err != nil {
 				return err
 			}
-			return follow(c.Context, c.App.Writer, cl, true)
+			return follow(c.Context, c.App.Writer, s, cl, true)
 		},
 	}
 }
 
 // follow copies the console log, and goes on while the clone lives where on is set.
-func follow(ctx context.Context, w io.Writer, cl fleet.Clone, on bool) error {
+func follow(ctx context.Context, w io.Writer, s *fleet.State, cl fleet.Clone, on bool) error {
+	alive, err := s.Fetch(ctx, cl)
+	if err != nil {
+		return err
+	}
 	f, err := os.Open(cl.Console())
 	if errors.Is(err, fs.ErrNotExist) {
 		return report.Faultf(report.Usage, "cannot read the console of %s: it was never started", cl.Name)
@@ -102,7 +106,6 @@ func follow(ctx context.Context, w io.Writer, cl fleet.Clone, on bool) error {
 	}
 	defer f.Close()
 	for {
-		alive := cl.Alive() // asked before the last copy, so that nothing said in between is lost
 		if _, err := io.Copy(w, f); err != nil || !on || !alive {
 			return err
 		}
@@ -110,6 +113,9 @@ func follow(ctx context.Context, w io.Writer, cl fleet.Clone, on bool) error {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(200 * time.Millisecond):
+		}
+		if alive, err = s.Fetch(ctx, cl); err != nil && ctx.Err() == nil {
+			return err
 		}
 	}
 }

@@ -61,7 +61,7 @@ func commands() []*cli.Command {
 		bakeCommand(), adoptCommand(), sealCommand(), cleanCommand(), answersCommand(), imagesCommand(),
 		inspectCommand(), auditCommand(), growCommand(), exportCommand(),
 		cloneCommand(), listCommand(), waitCommand(), reportCommand(), logsCommand(), consoleCommand(), shellCommand(), sshCommand(),
-		verifyCommand(), discoverCommand(), removeCommand(),
+		verifyCommand(), discoverCommand(), snapshotCommand(), restoreCommand(), removeCommand(),
 		manCommand(), completionCommand(),
 	}
 	for _, c := range list {

@@ -30,7 +30,7 @@ func secureShell(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := s.Look([]fleet.Clone{cl})
+	all, err := s.Look(c.Context, []fleet.Clone{cl})
 	if err != nil {
 		return err
 	}

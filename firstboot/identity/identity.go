@@ -22,7 +22,8 @@ const (
 	ReportText  = StateDir + "/report.txt"
 	StateFile   = StateDir + "/state.json"
 	JournalFile = StateDir + "/journal"
-	SecretsFile = StateDir + "/secrets.json" // the clone's own passwords, for its administrator
+	SecretsFile = StateDir + "/secrets.json"           // the clone's own passwords, for its administrator
+	ReportPort  = "/dev/virtio-ports/goldsmith.report" // of a virtual machine whose host wants each report as a line of JSON
 	Binary      = "/usr/lib/goldsmith/firstboot"
 	Credential  = "goldsmith.identity" // systemd credential (SMBIOS type 11, nspawn --set-credential) that holds a Claim
 )

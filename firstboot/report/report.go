@@ -42,6 +42,9 @@ const (
 	Failed  State = "failed" // stopped; Error says why
 )
 
+// Final says whether the clone has come to the end of its way.
+func (s State) Final() bool { return s == Ready || s == Failed }
+
 // A Report is what one run of firstboot did. The newest is kept in identity.ReportFile (0600) and printed on the console.
 type Report struct {
 	Format   int               `json:"format"`

@@ -41,6 +41,10 @@ type Wire struct {
 
 // Open opens the bridge of a network. With everything, frames between other machines are heard too.
 func Open(n vlan.Network, everything bool) (*Wire, error) {
+	if n.Host != "" {
+		return nil, report.Faultf(report.Usage, "cannot listen on %s: it is a bridge of another host, %s", n.Bridge, n.Host).
+			WithHint("run goldsmith discover --bridge %s there", n.Bridge)
+	}
 	w := &Wire{source: netip.IPv4Unspecified()}
 	err := n.Do(func() error {
 		var err error
@@ -83,21 +87,8 @@ func addressOf(l *net.Interface) netip.Addr {
 
 // Subnet returns the IPv4 subnet of the bridge, or the zero Prefix where it has no address.
 func Subnet(n vlan.Network) (netip.Prefix, error) {
-	var out netip.Prefix
-	err := n.Do(func() error {
-		l, err := net.InterfaceByName(n.Bridge)
-		if err != nil {
-			return err
-		}
-		list, err := l.Addrs()
-		for _, a := range list {
-			if p, e := netip.ParsePrefix(a.String()); e == nil && p.Addr().Is4() {
-				out = p.Masked()
-			}
-		}
-		return err
-	})
-	return out, err
+	p, err := n.Subnet()
+	return p.Masked(), err
 }
 
 // Sweep asks for every address of subnet and returns who answered, sorted by address. A /22 takes 0.8 s. One address

@@ -129,12 +129,74 @@ func passOver(err error) error {
 	return err
 }
 
+// freezePatience is how long the kernel may take to stop all processes: one that waits for a disk stops after that.
+const freezePatience = 30 * time.Second
+
+// freeze stops every process inside and returns when all stand still, or with an error and none of them stopped.
+func (c cgroup) freeze(ctx context.Context) error {
+	dir, v1 := c.freezer()
+	if dir == "" {
+		return errors.New("cannot freeze processes: this kernel has no freezer")
+	}
+	file, word, state, frozen := "cgroup.freeze", "1", "cgroup.events", "frozen 1"
+	if v1 {
+		file, word, state, frozen = "freezer.state", "FROZEN", "freezer.state", "FROZEN"
+	}
+	err := os.WriteFile(filepath.Join(dir, file), []byte(word), 0)
+	for deadline := time.Now().Add(freezePatience); err == nil; time.Sleep(5 * time.Millisecond) {
+		var b []byte
+		if b, err = os.ReadFile(filepath.Join(dir, state)); err == nil && strings.Contains(string(b), frozen) {
+			return nil
+		}
+		if ctx.Err() != nil || time.Now().After(deadline) {
+			err = errors.Join(ctx.Err(), fmt.Errorf("not frozen within %s", freezePatience))
+		}
+	}
+	return errors.Join(fmt.Errorf("cannot freeze processes: %w", err), c.thaw())
+}
+
+// thaw lets all go on. A cgroup that is gone, or that nobody has frozen, is no error.
+func (c cgroup) thaw() error {
+	dir, v1 := c.freezer()
+	if dir == "" {
+		return nil
+	}
+	file, word := "cgroup.freeze", "0"
+	if v1 {
+		file, word = "freezer.state", "THAWED"
+	}
+	return passOver(os.WriteFile(filepath.Join(dir, file), []byte(word), 0))
+}
+
+// freezer finds the folder whose processes can be stopped: in version 2 (Linux 5.2) or in the hierarchy of version 1.
+func (c cgroup) freezer() (dir string, v1 bool) {
+	for _, dir := range c {
+		if exists(filepath.Join(dir, "freezer.state")) {
+			return dir, true
+		}
+	}
+	for _, dir := range c {
+		if exists(filepath.Join(dir, "cgroup.freeze")) {
+			return dir, false
+		}
+	}
+	return "", false
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // killPatience is how long a killed process may take to be gone: on a busy disk the last one waits for its file systems.
 const killPatience = time.Minute
 
 // kill ends every process inside and returns when none is left. It goes on until it finds none: a process may fork
 // between being listed and being hit.
 func (c cgroup) kill(ctx context.Context) error {
+	if err := c.thaw(); err != nil { // the frozen of version 1 do not even die
+		return err
+	}
 	deadline := time.Now().Add(killPatience)
 	for {
 		pids, err := c.pids()

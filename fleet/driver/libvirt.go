@@ -2,8 +2,6 @@ package driver
 
 import (
 	"context"
-	"encoding/json"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"os"
@@ -14,26 +12,29 @@ import (
 	"time"
 
 	"goldsmith/builder/disk/qcow2"
-	"goldsmith/firstboot/identity"
+	"goldsmith/builder/vm/qemu"
 	"goldsmith/firstboot/report"
 	"goldsmith/fleet/process"
 )
 
-// Libvirt runs a clone as a transient domain of the libvirtd of this host: such a domain is forgotten when it ends, so
-// nothing can start it again and nothing has to be undefined. Which libvirtd, LIBVIRT_DEFAULT_URI says, as for virsh.
+// Libvirt runs a clone as a transient domain of a libvirtd, of this host or, by a URI like qemu+ssh://root@host/system,
+// of another one: such a domain is forgotten when it ends, so nothing can start it again and nothing has to be undefined.
 type Libvirt struct{}
 
 // Name implements Driver.
 func (Libvirt) Name() string { return "libvirt" }
 
 // Capabilities implements Driver. libvirtd looks for bridges where it runs itself.
-func (Libvirt) Capabilities() Capabilities { return Capabilities{Sizes: true, Channel: "serial"} }
+func (Libvirt) Capabilities() Capabilities {
+	return Capabilities{Sizes: true, Hosts: true, Channels: []string{ByPort, BySerial}, Snapshots: MemorySnapshots}
+}
 
 // Check implements Driver.
 func (Libvirt) Check(ctx context.Context, m Machine) error {
-	errs := []error{needRoot("use libvirt's system connection"), needTool("virsh", "libvirt-clients")}
-	if _, err := virsh(ctx, "", "domcapabilities", "--virttype", "qemu"); err != nil && errors.Join(errs...) == nil {
-		errs = append(errs, report.Faultf(report.Usage, "cannot use libvirt: %w", err).WithHint("systemctl start libvirtd"))
+	l := m.libvirt()
+	errs := []error{needTool("virsh", "libvirt-clients")}
+	if !l.remote() {
+		errs = append(errs, needRoot("use libvirt's system connection"))
 	}
 	if m.Image.Disk == "" {
 		errs = append(errs, report.Faultf(report.Usage, "cannot run %s with libvirt: the image has no disk", m.Image.Name))
@@ -44,11 +45,32 @@ func (Libvirt) Check(ctx context.Context, m Machine) error {
 		errs = append(errs, report.Faultf(report.Usage, "cannot switch firstboot off: nothing is written into a virtual machine's disk").
 			WithHint("--driver nspawn"))
 	}
+	if errors.Join(errs...) == nil {
+		errs = append(errs, l.check(ctx, m))
+	}
 	return errors.Join(errs...)
 }
 
+// check asks the libvirtd: does it answer, and has it what the machine needs.
+func (l libvirtd) check(ctx context.Context, m Machine) error {
+	if _, err := l.virsh(ctx, "", "domcapabilities", "--virttype", "qemu"); err != nil {
+		f := report.Faultf(report.Usage, "cannot use libvirt at %s: %w", l, err)
+		if l.remote() {
+			return f.WithHint("virsh --connect %s version", l)
+		}
+		return f.WithHint("systemctl start libvirtd")
+	}
+	if !l.remote() {
+		return nil
+	}
+	return errors.Join(l.checkPool(ctx, m), l.checkBridge(ctx, m.Network.Bridge))
+}
+
 // Create implements Driver.
-func (Libvirt) Create(_ context.Context, m Machine) error {
+func (Libvirt) Create(ctx context.Context, m Machine) error {
+	if l := m.libvirt(); l.remote() {
+		return l.createVolumes(ctx, m)
+	}
 	format, size, err := backing(m.Image.Disk)
 	if err != nil {
 		return err
@@ -58,68 +80,151 @@ func (Libvirt) Create(_ context.Context, m Machine) error {
 
 // Start implements Driver. The domain is made without letting it run, so that it can be written down first.
 func (Libvirt) Start(ctx context.Context, m Machine, record func(process.ID) error) error {
-	accel, err := accelerator(ctx, m)
-	if err != nil {
-		return err
-	}
-	text, err := domainXML(m, accel)
-	if err != nil {
-		return err
-	}
-	if _, err := virsh(ctx, string(text), "create", "--paused", "/dev/stdin"); err != nil {
-		return fmt.Errorf("cannot make the domain: %w", err)
-	}
-	id, err := domainProcess(m)
+	l := m.libvirt()
+	err := l.define(ctx, m)
 	if err == nil {
-		err = record(id)
+		err = l.record(m, record)
 	}
 	if err == nil {
-		_, err = virsh(ctx, "", "resume", m.Unit)
+		_, err = l.virsh(ctx, "", "resume", m.Unit)
 	}
 	if err != nil {
-		_, again := virsh(context.WithoutCancel(ctx), "", "destroy", m.Unit)
+		_, again := l.virsh(context.WithoutCancel(ctx), "", "destroy", m.Unit)
+		if noDomain(again) {
+			again = nil
+		}
 		return errors.Join(err, again)
 	}
 	return nil
 }
 
-// domainProcess finds the qemu behind a domain by the pid file that libvirtd keeps.
-func domainProcess(m Machine) (process.ID, error) {
+// define makes the domain, paused.
+func (l libvirtd) define(ctx context.Context, m Machine) error {
+	accel, err := l.accelerator(ctx, m)
+	if err != nil {
+		return err
+	}
+	f, err := l.files(ctx, m)
+	if err != nil {
+		return err
+	}
+	text, err := domainXML(m, accel, f)
+	if err != nil {
+		return err
+	}
+	if _, err := l.virsh(ctx, string(text), "create", "--paused", "/dev/stdin"); err != nil {
+		return fmt.Errorf("cannot make the domain: %w", err)
+	}
+	return nil
+}
+
+// record writes the machine's process down. On another host there is none of ours: the domain's name, which was written
+// down long before, is enough to find it.
+func (l libvirtd) record(m Machine, record func(process.ID) error) error {
+	if l.remote() {
+		return record(process.ID{})
+	}
 	b, err := os.ReadFile(filepath.Join("/run/libvirt/qemu", m.Unit+".pid"))
 	if err != nil {
-		return process.ID{}, fmt.Errorf("cannot find the process of the domain: %w", err)
+		return fmt.Errorf("cannot find the process of the domain: %w", err)
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
 	if err != nil {
-		return process.ID{}, fmt.Errorf("cannot find the process of the domain: %w", err)
+		return fmt.Errorf("cannot find the process of the domain: %w", err)
 	}
-	return process.Of(pid)
+	id, err := process.Of(pid)
+	if err != nil {
+		return fmt.Errorf("cannot find the process of the domain: %w", err)
+	}
+	return record(id)
+}
+
+// accelerator chooses between KVM and TCG. What another host's libvirtd offers is believed: no kernel can be tried there.
+func (l libvirtd) accelerator(ctx context.Context, m Machine) (string, error) {
+	if !l.remote() {
+		return accelerator(ctx, m)
+	}
+	if _, err := l.virsh(ctx, "", "domcapabilities", "--virttype", "kvm"); err != nil {
+		return qemu.TCG, ctx.Err()
+	}
+	return qemu.KVM, nil
 }
 
 // Stop implements Driver.
 func (d Libvirt) Stop(ctx context.Context, m Machine, patience time.Duration) error {
-	if !m.Alive() {
+	alive, err := d.Alive(ctx, m)
+	if err != nil || !alive {
+		return err
+	}
+	l := m.libvirt()
+	if _, err := l.virsh(ctx, "", "shutdown", m.Unit); err == nil && d.gone(ctx, m, patience) {
 		return nil
 	}
-	if _, err := virsh(ctx, "", "shutdown", m.Unit); err == nil && m.Process.Gone(ctx, patience) {
-		return nil
-	}
-	return d.Remove(ctx, m)
+	return l.destroy(ctx, m)
 }
 
-// Remove implements Driver. A domain that is not there is what is wanted; libvirtd need not even run then.
-func (Libvirt) Remove(ctx context.Context, m Machine) error {
-	if _, err := virsh(ctx, "", "destroy", m.Unit); err != nil && m.Alive() {
-		return fmt.Errorf("cannot end the domain of %s: %w", m.Name, err)
+// gone waits until the machine has ended, and says whether it has.
+func (d Libvirt) gone(ctx context.Context, m Machine, patience time.Duration) bool {
+	if !m.libvirt().remote() {
+		return m.Process.Gone(ctx, patience)
 	}
-	if err := m.Process.Kill(ctx); err != nil {
+	for deadline := time.Now().Add(patience); ; time.Sleep(500 * time.Millisecond) {
+		if alive, err := d.Alive(ctx, m); err == nil && !alive {
+			return true
+		}
+		if ctx.Err() != nil || time.Now().After(deadline) {
+			return false
+		}
+	}
+}
+
+// Remove implements Driver. A domain that is not there is what is wanted; a libvirtd of this host need not even run then.
+func (Libvirt) Remove(ctx context.Context, m Machine) error {
+	l := m.libvirt()
+	if err := l.destroy(ctx, m); err != nil {
 		return err
+	}
+	if l.remote() {
+		return l.deleteVolumes(ctx, m)
 	}
 	return m.Network.Unplug(portOf(m))
 }
 
+// destroy ends the domain.
+func (l libvirtd) destroy(ctx context.Context, m Machine) error {
+	_, err := l.virsh(ctx, "", "destroy", m.Unit)
+	if err != nil && !noDomain(err) && (l.remote() || m.runs()) {
+		return fmt.Errorf("cannot end the domain of %s: %w", m.Name, err)
+	}
+	return m.Process.Kill(ctx)
+}
+
+// Alive implements Driver.
+func (Libvirt) Alive(ctx context.Context, m Machine) (bool, error) {
+	l := m.libvirt()
+	if !l.remote() {
+		return m.runs(), nil
+	}
+	state, err := l.virsh(ctx, "", "domstate", m.Unit)
+	if noDomain(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("cannot look at %s: %w", m.Name, err)
+	}
+	return strings.TrimSpace(state) != "shut off", nil
+}
+
+// Fetch implements Driver.
+func (Libvirt) Fetch(ctx context.Context, m Machine) error {
+	if l := m.libvirt(); l.remote() {
+		return l.fetch(ctx, m)
+	}
+	return nil
+}
+
 // Report implements Driver.
-func (Libvirt) Report(m Machine) (report.Report, error) { return Qemu{}.Report(m) }
+func (Libvirt) Report(m Machine) (report.Report, error) { return spoken(m) }
 
 // ReadFile implements Driver.
 func (Libvirt) ReadFile(m Machine, path string) ([]byte, error) { return Qemu{}.ReadFile(m, path) }
@@ -127,79 +232,4 @@ func (Libvirt) ReadFile(m Machine, path string) ([]byte, error) { return Qemu{}.
 // Command implements Driver.
 func (Libvirt) Command(ctx context.Context, m Machine, argv ...string) (*exec.Cmd, error) {
 	return Qemu{}.Command(ctx, m, argv...)
-}
-
-// virsh runs one command with input, and returns what it printed.
-func virsh(ctx context.Context, input string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "virsh", append([]string{"--quiet"}, args...)...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	if os.Getenv("LIBVIRT_DEFAULT_URI") == "" {
-		cmd.Env = append(cmd.Env, "LIBVIRT_DEFAULT_URI=qemu:///system")
-	}
-	cmd.Stdin = strings.NewReader(input)
-	var out, why strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &why
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("virsh %s: %s", args[0], strings.TrimSpace(strings.ReplaceAll(why.String(), "error: ", "")))
-	}
-	return out.String(), nil
-}
-
-// element builds XML that has no type of its own.
-type element struct {
-	XMLName xml.Name
-	Attrs   []xml.Attr `xml:",any,attr"`
-	Text    string     `xml:",chardata"`
-	Inner   []element
-}
-
-// el makes an element; pairs are attributes, name and value in turn.
-func el(name string, pairs []string, inner ...element) element {
-	e := element{XMLName: xml.Name{Local: name}, Inner: inner}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		e.Attrs = append(e.Attrs, xml.Attr{Name: xml.Name{Local: pairs[i]}, Value: pairs[i+1]})
-	}
-	return e
-}
-
-func text(name, value string, pairs ...string) element {
-	e := el(name, pairs)
-	e.Text = value
-	return e
-}
-
-type attrs = []string
-
-// domainXML describes the machine to libvirt (libvirt.org, format of domains). qemu runs as root, as the overlay is ours
-// alone.
-func domainXML(m Machine, accel string) ([]byte, error) {
-	claim, err := json.Marshal(m.Claim)
-	if err != nil {
-		return nil, err
-	}
-	kind := map[string]string{"kvm": "kvm", "tcg": "qemu"}[accel]
-	memory, cpus := m.sizes()
-	return xml.MarshalIndent(el("domain", attrs{"type", kind},
-		text("name", m.Unit), text("uuid", m.UUID), text("title", m.Name), el("genid", nil),
-		text("memory", strconv.Itoa(memory), "unit", "MiB"), text("vcpu", strconv.Itoa(cpus)),
-		el("os", nil, text("type", "hvm", "arch", "x86_64", "machine", "q35"), el("boot", attrs{"dev", "hd"}), el("smbios", attrs{"mode", "sysinfo"})),
-		el("sysinfo", attrs{"type", "smbios"}, el("oemStrings", nil,
-			text("entry", "io.systemd.credential:"+identity.Credential+"="+string(claim)))),
-		el("features", nil, el("acpi", nil), el("apic", nil)),
-		el("cpu", attrs{"mode", "maximum"}),
-		text("on_poweroff", "destroy"), text("on_reboot", "restart"), text("on_crash", "destroy"),
-		el("devices", nil, devices(m)...),
-		el("seclabel", attrs{"type", "static", "model", "dac", "relabel", "no"}, text("label", "+0:+0")),
-	), "", "  ")
-}
-
-func devices(m Machine) []element {
-	return []element{
-		el("disk", attrs{"type", "file", "device", "disk"}, el("driver", attrs{"name", "qemu", "type", "qcow2", "discard", "unmap"}),
-			el("source", attrs{"file", overlayOf(m)}), el("target", attrs{"dev", "vda", "bus", "virtio"})),
-		el("interface", attrs{"type", "bridge"}, el("source", attrs{"bridge", m.Network.Bridge}), el("mac", attrs{"address", m.MAC}),
-			el("target", attrs{"dev", portOf(m)}), el("model", attrs{"type", "virtio"})),
-		el("serial", attrs{"type", "file"}, el("source", attrs{"path", m.Console(), "append", "on"}), el("target", attrs{"port", "0"})),
-		el("rng", attrs{"model", "virtio"}, text("backend", "/dev/urandom", "model", "random")),
-	}
 }

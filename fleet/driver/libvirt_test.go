@@ -12,7 +12,7 @@ import (
 func TestDomainXML(t *testing.T) {
 	m := Machine{Name: "t-1", Unit: "gs1-1", Dir: "/srv/a&b", MAC: "52:54:00:00:00:01", UUID: "8c5e2b1a-4f0d-4c7e-9a51-0d6f3b7a2e94",
 		Network: vlan.Network{Bridge: "br0"}, CPUs: 3, Claim: identity.Claim{Hostname: "t-1", Prefix: `<"&`}}
-	b, err := domainXML(m, "tcg")
+	b, err := domainXML(m, "tcg", machineFiles{overlayOf(m), m.Console(), portLogOf(m)})
 	if err != nil {
 		t.Fatal(err)
 	}

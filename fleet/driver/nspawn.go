@@ -33,7 +33,7 @@ func (Nspawn) Name() string { return "nspawn" }
 
 // Capabilities implements Driver.
 func (Nspawn) Capabilities() Capabilities {
-	return Capabilities{Files: true, Exec: true, Namespace: true, Channel: "file"}
+	return Capabilities{Files: true, Exec: true, Namespace: true, Channels: []string{ByFile}, Snapshots: DiskSnapshots}
 }
 
 // The folders of a machine.
@@ -172,7 +172,7 @@ func suppressesSync() bool {
 
 // Stop implements Driver. SIGRTMIN+4 to PID 1 means power off (systemd(1)).
 func (d Nspawn) Stop(ctx context.Context, m Machine, patience time.Duration) error {
-	if !m.Alive() {
+	if !m.runs() {
 		return nil
 	}
 	if init, err := guestInit(m); err == nil {
@@ -190,6 +190,9 @@ func (d Nspawn) Stop(ctx context.Context, m Machine, patience time.Duration) err
 func (Nspawn) kill(ctx context.Context, m Machine) error {
 	group, err := cgroupOf(m.Unit)
 	if err != nil {
+		return err
+	}
+	if err := group.thaw(); err != nil {
 		return err
 	}
 	if err := m.Process.Kill(ctx); err != nil { // first, or it would start the machine again
@@ -222,6 +225,12 @@ func removeRuntime(unit string) error {
 	}
 	return errors.Join(errs...)
 }
+
+// Alive implements Driver.
+func (Nspawn) Alive(_ context.Context, m Machine) (bool, error) { return m.runs(), nil }
+
+// Fetch implements Driver.
+func (Nspawn) Fetch(context.Context, Machine) error { return nil }
 
 // Report implements Driver. It looks at the upper layer only: a report in the golden tree is somebody else's.
 func (Nspawn) Report(m Machine) (report.Report, error) {
@@ -261,7 +270,7 @@ func (Nspawn) Command(ctx context.Context, m Machine, argv ...string) (*exec.Cmd
 
 // guestInit finds PID 1 of the machine among the descendants of its process.
 func guestInit(m Machine) (process.ID, error) {
-	if m.Alive() {
+	if m.runs() {
 		if pid := findInit(m.Process.PID, 4); pid != 0 {
 			return process.Of(pid)
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,7 +28,7 @@ func (Qemu) Name() string { return "qemu" }
 
 // Capabilities implements Driver.
 func (Qemu) Capabilities() Capabilities {
-	return Capabilities{Namespace: true, Sizes: true, Channel: "serial"}
+	return Capabilities{Namespace: true, Sizes: true, Channels: []string{ByPort, BySerial}, Snapshots: MemorySnapshots}
 }
 
 // The sizes of a machine that was not given any.
@@ -42,6 +41,7 @@ const (
 func overlayOf(m Machine) string { return filepath.Join(m.Dir, "disk.qcow2") }
 func smbiosOf(m Machine) string  { return filepath.Join(m.Dir, "smbios") }
 func qmpOf(m Machine) string     { return filepath.Join(m.Dir, "qmp") }
+func portLogOf(m Machine) string { return filepath.Join(m.Dir, "reports") }
 
 // Check implements Driver.
 func (Qemu) Check(_ context.Context, m Machine) error {
@@ -108,6 +108,11 @@ const tapFD = 3
 
 // Start implements Driver. The tap belongs to the file that is handed over: it goes away with the process.
 func (Qemu) Start(ctx context.Context, m Machine, record func(process.ID) error) error {
+	return startQemu(ctx, m, record)
+}
+
+// startQemu starts a machine, with more words on its command line.
+func startQemu(ctx context.Context, m Machine, record func(process.ID) error, more ...string) error {
 	group, err := cgroupOf(m.Unit)
 	if err != nil {
 		return err
@@ -129,7 +134,7 @@ func (Qemu) Start(ctx context.Context, m Machine, record func(process.ID) error)
 		return err
 	}
 	defer log.Close()
-	argv := qemuCommand(m, accel)
+	argv := append(qemuCommand(m, accel), more...)
 	return process.StartGated(argv, process.Options{Log: log, Extra: []*os.File{tap}}, func(id process.ID) error {
 		return errors.Join(group.add(id.PID), record(id))
 	})
@@ -142,10 +147,12 @@ func qemuCommand(m Machine, accel string) []string {
 		qemu.Program, "-name", "guest=" + m.Name + ",process=goldsmith-" + m.Unit, "-no-user-config", "-nodefaults",
 		"-machine", "q35,accel=" + accel, "-cpu", "max", "-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(memory), "-uuid", m.UUID,
 		"-display", "none", "-rtc", "base=utc", "-sandbox", "on",
-		"-blockdev", blockdev(m), "-device", "virtio-blk-pci,drive=disk",
+		"-blockdev", blockdev(m), "-device", "virtio-blk-pci,drive=" + diskNode,
 		"-netdev", fmt.Sprintf("tap,id=net,fd=%d", tapFD), "-device", "virtio-net-pci,netdev=net,mac=" + m.MAC,
 		"-device", "virtio-rng-pci", "-device", "vmgenid,guid=auto",
 		"-smbios", "type=1,serial=" + m.Unit, "-smbios", "type=11,path=" + qemu.Comma(smbiosOf(m)),
+		"-device", "virtio-serial-pci", "-chardev", "file,id=reports,append=on,path=" + qemu.Comma(portLogOf(m)),
+		"-device", "virtserialport,chardev=reports,name=" + filepath.Base(identity.ReportPort),
 		"-chardev", "file,id=serial,append=on,path=" + qemu.Comma(m.Console()), "-serial", "chardev:serial",
 		"-chardev", "socket,id=qmp,server=on,wait=off,path=" + qemu.Comma(qmpOf(m)), "-mon", "chardev=qmp,mode=control",
 	}
@@ -156,10 +163,13 @@ func (m Machine) sizes() (memory, cpus int) {
 	return cmp.Or(m.Memory, defaultMemory), cmp.Or(m.CPUs, defaultCPUs)
 }
 
+// diskNode is what the disk is called in talks with the monitor.
+const diskNode = "disk"
+
 // blockdev describes the disk in JSON, where a path may hold anything.
 func blockdev(m Machine) string {
 	b, _ := json.Marshal(map[string]any{ // strings only: cannot fail
-		"driver": "qcow2", "node-name": "disk", "discard": "unmap",
+		"driver": "qcow2", "node-name": diskNode, "discard": "unmap",
 		"file": map[string]any{"driver": "file", "filename": overlayOf(m), "discard": "unmap"},
 	})
 	return string(b)
@@ -167,7 +177,7 @@ func blockdev(m Machine) string {
 
 // Stop implements Driver: the power button, and after patience the plug.
 func (d Qemu) Stop(ctx context.Context, m Machine, patience time.Duration) error {
-	if !m.Alive() {
+	if !m.runs() {
 		return nil
 	}
 	if err := qemu.Tell(ctx, qmpOf(m), "system_powerdown"); err == nil && m.Process.Gone(ctx, patience) {
@@ -191,18 +201,14 @@ func (Qemu) Remove(ctx context.Context, m Machine) error {
 	return errors.Join(group.remove(), m.Network.Unplug(portOf(m)))
 }
 
-// Report implements Driver. It reads the serial log: the newest line that firstboot has printed there.
-func (Qemu) Report(m Machine) (report.Report, error) {
-	b, err := os.ReadFile(m.Console())
-	if err != nil {
-		return report.Report{}, err
-	}
-	r, ok := readSerial(string(b))
-	if !ok {
-		return r, fmt.Errorf("cannot find a report on the console of %s: %w", m.Name, fs.ErrNotExist)
-	}
-	return r, nil
-}
+// Alive implements Driver.
+func (Qemu) Alive(_ context.Context, m Machine) (bool, error) { return m.runs(), nil }
+
+// Fetch implements Driver.
+func (Qemu) Fetch(context.Context, Machine) error { return nil }
+
+// Report implements Driver.
+func (Qemu) Report(m Machine) (report.Report, error) { return spoken(m) }
 
 // ReadFile implements Driver. The disk of a running machine belongs to the machine.
 func (Qemu) ReadFile(m Machine, path string) ([]byte, error) {

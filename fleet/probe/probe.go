@@ -31,6 +31,7 @@ type Target struct {
 	// Connect opens a connection from there, to an address and never to a name: no resolver is asked.
 	Connect  func(ctx context.Context, network, addr string) (net.Conn, error)
 	ReadFile func(path string) ([]byte, error) // of the clone
+	Away     bool                              // the wire is another host's, and nobody here hears ARP on it
 	// Resolve asks the wire for the MAC that answers at the clone's address.
 	Resolve func(ctx context.Context) (mac string, err error)
 }

@@ -8,6 +8,9 @@ import (
 // mac asks the wire: which hardware address answers for the leased address?
 func mac() Probe {
 	return Probe{Name: "mac", Question: "does the clone's own MAC answer at its address?", Ask: func(ctx context.Context, t Target) Answer {
+		if t.Away {
+			return skip("the bridge is another host's")
+		}
 		seen, err := t.Resolve(ctx)
 		switch {
 		case err != nil:

@@ -183,6 +183,12 @@ func (l *Lab) addresses() (first, last netip.Addr, err error) {
 	return fromUint(base + 1), fromUint(base + size - 2), nil
 }
 
+// Address returns the bridge's own address, also of a lab that is not up.
+func (l *Lab) Address() (netip.Addr, error) {
+	first, _, err := l.addresses()
+	return first, err
+}
+
 // pool returns the first and the last address that the server gives away.
 func (l *Lab) pool() (first, last netip.Addr, err error) {
 	bridge, last, err := l.addresses()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"runtime"
 
@@ -21,6 +22,7 @@ import (
 type Network struct {
 	Bridge    string `json:"bridge"`
 	Namespace string `json:"namespace,omitempty"` // name below /run/netns; empty: the one goldsmith runs in
+	Host      string `json:"host,omitempty"`      // where the bridge is another host's: how that host is reached
 }
 
 // namespaces is where iproute2 keeps named network namespaces.
@@ -87,6 +89,9 @@ func (n Network) links() (*netlink.Handle, error) {
 
 // Check says whether the bridge is there and is one.
 func (n Network) Check() error {
+	if n.Host != "" {
+		return nil // who runs machines there looks
+	}
 	nl, err := n.links()
 	if err != nil {
 		return err
@@ -107,6 +112,34 @@ func (n Network) Check() error {
 			WithHint("ip link show type bridge")
 	}
 	return nil
+}
+
+// Subnet returns the bridge's own IPv4 address and its prefix; the zero Prefix where it has none, or is another host's.
+func (n Network) Subnet() (netip.Prefix, error) {
+	var out netip.Prefix
+	if n.Host != "" {
+		return out, nil
+	}
+	err := n.Do(func() error {
+		l, err := net.InterfaceByName(n.Bridge)
+		if err != nil {
+			return err
+		}
+		list, err := l.Addrs()
+		for _, a := range list {
+			if p, e := netip.ParsePrefix(a.String()); e == nil && p.Addr().Is4() {
+				out = p
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+// Address returns the bridge's own IPv4 address, or the zero Addr.
+func (n Network) Address() (netip.Addr, error) {
+	p, err := n.Subnet()
+	return p.Addr(), err
 }
 
 // innerName is what systemd-nspawn calls the inner end of a veth, and what systemd-networkd's own

@@ -91,6 +91,10 @@ type answer struct {
 
 // Do gives a command and waits for its answer, which goes into out unless that is nil. Events in between are skipped.
 func (m *Monitor) Do(command string, arguments, out any) error {
+	return m.do(patience, command, arguments, out)
+}
+
+func (m *Monitor) do(patience time.Duration, command string, arguments, out any) error {
 	if err := m.conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}

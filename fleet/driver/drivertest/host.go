@@ -13,14 +13,22 @@ import (
 )
 
 // SmallTree returns the tree that tree.sh builds, or fails the test with the command that builds it.
-func SmallTree(t testing.TB) string {
+func SmallTree(t testing.TB) string { return built(t, "GOLDSMITH_TEST_TREE", "test-tree") }
+
+// NetTree returns the tree that nettree.sh builds.
+func NetTree(t testing.TB) string { return built(t, "GOLDSMITH_NET_TREE", "net-tree") }
+
+// GuestTree returns the tree that guest.sh builds: a kernel, and an initial ram disk that is a whole small machine.
+func GuestTree(t testing.TB) string { return built(t, "GOLDSMITH_GUEST_TREE", "test-guest") }
+
+func built(t testing.TB, variable, name string) string {
 	t.Helper()
-	tree := os.Getenv("GOLDSMITH_TEST_TREE")
+	tree := os.Getenv(variable)
 	if tree == "" {
-		tree = "/var/cache/goldsmith/test-tree"
+		tree = "/var/cache/goldsmith/" + name
 	}
 	if _, err := os.Stat(filepath.Join(tree, "etc/goldsmith-test-tree")); err != nil {
-		t.Fatalf("cannot find the small tree: %v\nhint: make setup", err)
+		t.Fatalf("cannot find the tree for tests: %v\nhint: make setup", err)
 	}
 	return tree
 }
@@ -96,17 +104,4 @@ func DiskUsage(dir string) (int64, error) {
 		return nil
 	})
 	return total, err
-}
-
-// NetTree returns the tree that nettree.sh builds, or fails the test with the command that builds it.
-func NetTree(t testing.TB) string {
-	t.Helper()
-	tree := os.Getenv("GOLDSMITH_NET_TREE")
-	if tree == "" {
-		tree = "/var/cache/goldsmith/net-tree"
-	}
-	if _, err := os.Stat(filepath.Join(tree, "etc/goldsmith-test-tree")); err != nil {
-		t.Fatalf("cannot find the tree for network tests: %v\nhint: make setup", err)
-	}
-	return tree
 }

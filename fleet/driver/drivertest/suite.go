@@ -24,6 +24,8 @@ type Place struct {
 	Driver  driver.Driver
 	Machine driver.Machine // all but Name, Unit, Dir and Claim, which the suite chooses
 	Boot    time.Duration  // how long a machine of this kind may take to report
+	// Ticks lists numbers that the machine counts in its memory, as far as they are known; nil where it does not count.
+	Ticks func(t *testing.T, m driver.Machine) []int
 	// Leftovers lists what of a unit is still there on the host; nothing after Remove.
 	Leftovers func(t *testing.T, unit string) []string
 }
@@ -75,6 +77,15 @@ func (p Place) start(t *testing.T, m *driver.Machine) {
 	t.Cleanup(func() { m.Process.Kill(context.WithoutCancel(t.Context())) })
 }
 
+func (p Place) alive(t *testing.T, m driver.Machine) bool {
+	t.Helper()
+	alive, err := p.Driver.Alive(t.Context(), m)
+	if err != nil {
+		t.Error(err)
+	}
+	return alive
+}
+
 func (p Place) remove(t *testing.T, m driver.Machine) {
 	t.Helper()
 	for _, again := range []string{"", " again"} {
@@ -82,7 +93,7 @@ func (p Place) remove(t *testing.T, m driver.Machine) {
 			t.Fatalf("remove%s: %v", again, err)
 		}
 	}
-	if m.Alive() {
+	if p.alive(t, m) {
 		t.Error("alive after it was removed")
 	}
 	for _, left := range p.Leftovers(t, m.Unit) {
@@ -94,7 +105,7 @@ func (p Place) removeNothing(t *testing.T) { p.remove(t, p.machine(t, "none")) }
 
 func (p Place) life(t *testing.T) {
 	m := p.create(t, "life")
-	if m.Alive() {
+	if p.alive(t, m) {
 		t.Error("alive before it was started")
 	}
 	if _, err := p.Driver.Report(m); !errors.Is(err, fs.ErrNotExist) {
@@ -103,12 +114,14 @@ func (p Place) life(t *testing.T) {
 	p.start(t, &m)
 	p.ready(t, m)
 	p.inside(t, m)
-	if err := p.Driver.Stop(t.Context(), m, p.Boot); err != nil || m.Alive() {
-		t.Errorf("stop: alive %t, %v", m.Alive(), err)
+	p.snapshot(t, &m)
+	if err := p.Driver.Stop(t.Context(), m, p.Boot); err != nil || p.alive(t, m) {
+		t.Errorf("stop: alive %t, %v", p.alive(t, m), err)
 	}
 	if r, err := p.Driver.Report(m); err != nil || r.State != report.Ready {
 		t.Errorf("the report of a stopped machine: %s, %v", r.State, err)
 	}
+	p.resurrect(t, &m)
 	p.remove(t, m)
 }
 
@@ -117,6 +130,9 @@ func (p Place) ready(t *testing.T, m driver.Machine) {
 	t.Helper()
 	deadline := time.Now().Add(p.Boot)
 	for {
+		if err := p.Driver.Fetch(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
 		r, err := p.Driver.Report(m)
 		if err == nil && r.State == report.Ready {
 			if r.Identity.Hostname != m.Name || !r.Identity.Address.IsValid() {
@@ -124,9 +140,9 @@ func (p Place) ready(t *testing.T, m driver.Machine) {
 			}
 			return
 		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) || !m.Alive() || time.Now().After(deadline) {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) || !p.alive(t, m) || time.Now().After(deadline) {
 			log, _ := os.ReadFile(m.Console())
-			t.Fatalf("not ready: state %q, %v, alive %t, console:\n%s", r.State, err, m.Alive(), log)
+			t.Fatalf("not ready: state %q, %v, alive %t, console:\n%s", r.State, err, p.alive(t, m), log)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -155,6 +171,102 @@ func (p Place) inside(t *testing.T, m driver.Machine) {
 	}
 }
 
+// snapshot keeps the state of a machine and takes it back, and leaves the snapshot.
+func (p Place) snapshot(t *testing.T, m *driver.Machine) {
+	t.Helper()
+	d, can := p.Driver.(driver.Snapshotter)
+	kind := p.Driver.Capabilities().Snapshots
+	if can != (kind != "") {
+		t.Errorf("the driver takes snapshots: %t, and declares %q", can, kind)
+	}
+	if !can {
+		return
+	}
+	if err := d.Forget(t.Context(), *m, kept); err != nil {
+		t.Errorf("removing a snapshot that was never taken: %v", err)
+	}
+	before := p.ticks(t, *m)
+	if err := d.Snapshot(t.Context(), *m, kept); err != nil {
+		t.Fatal(err)
+	}
+	if p.Ticks != nil {
+		p.until(t, *m, "it counts on after the snapshot", func(now []int) bool { return last(now) > last(before)+3 })
+	}
+	p.restore(t, m)
+	if p.Ticks == nil {
+		return
+	}
+	p.until(t, *m, "it counts on from where it was kept", func(now []int) bool {
+		for i := len(before); i+1 < len(now); i++ {
+			if now[i+1] <= now[i] {
+				return now[i+1] <= last(before)+2
+			}
+		}
+		return false
+	})
+}
+
+// kept is the name of the suite's snapshot.
+const kept = "kept"
+
+func (p Place) restore(t *testing.T, m *driver.Machine) {
+	t.Helper()
+	err := p.Driver.(driver.Snapshotter).Restore(t.Context(), *m, kept, func(id process.ID) error { m.Process = id; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id := m.Process; id.PID != 0 {
+		t.Cleanup(func() { id.Kill(context.WithoutCancel(t.Context())) })
+	}
+	p.ready(t, *m)
+}
+
+// resurrect takes back a machine that has ended, and then removes the snapshot.
+func (p Place) resurrect(t *testing.T, m *driver.Machine) {
+	t.Helper()
+	d, can := p.Driver.(driver.Snapshotter)
+	if !can {
+		return
+	}
+	p.restore(t, m)
+	for range 2 {
+		if err := d.Forget(t.Context(), *m, kept); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := d.Restore(t.Context(), *m, kept, nil); err == nil {
+		t.Error("it went back to a snapshot that was removed")
+	}
+}
+
+func (p Place) ticks(t *testing.T, m driver.Machine) []int {
+	t.Helper()
+	if p.Ticks == nil {
+		return nil
+	}
+	if err := p.Driver.Fetch(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	return p.Ticks(t, m)
+}
+
+func last(list []int) int {
+	if len(list) == 0 {
+		return 0
+	}
+	return list[len(list)-1]
+}
+
+// until waits for something to be true of the numbers that the machine counts.
+func (p Place) until(t *testing.T, m driver.Machine, what string, is func([]int) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(p.Boot); !is(p.ticks(t, m)); time.Sleep(200 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not so after %s: %s; it counted %v", p.Boot, what, p.ticks(t, m))
+		}
+	}
+}
+
 func (p Place) unrecorded(t *testing.T) {
 	m := p.create(t, "unre")
 	refusal := errors.New("disk full")
@@ -163,7 +275,7 @@ func (p Place) unrecorded(t *testing.T) {
 	if !errors.Is(err, refusal) {
 		t.Errorf("got %v, want the refusal", err)
 	}
-	if !id.Gone(t.Context(), 5*time.Second) {
+	if alive := p.alive(t, m); alive || !id.Gone(t.Context(), 5*time.Second) {
 		t.Error("a process stayed that nobody knows of")
 	}
 	p.remove(t, m)
@@ -172,8 +284,8 @@ func (p Place) unrecorded(t *testing.T) {
 func (p Place) killed(t *testing.T) {
 	m := p.create(t, "kill")
 	p.start(t, &m)
-	time.Sleep(300 * time.Millisecond) // somewhere in its boot
-	if err := m.Process.Kill(t.Context()); err != nil {
+	time.Sleep(300 * time.Millisecond)                  // somewhere in its boot
+	if err := m.Process.Kill(t.Context()); err != nil { // on another host it lives on, and is removed alive
 		t.Fatal(err)
 	}
 	p.remove(t, m)
