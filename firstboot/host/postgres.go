@@ -48,10 +48,10 @@ func (h *Host) Postgres(ctx context.Context, schema, script string) (string, err
 	if err != nil {
 		return "", fmt.Errorf("cannot open database %s: %w", schema, err)
 	}
-	kill := time.AfterFunc(queryTimeout, func() { s.cmd.Process.Kill() })
-	stop := context.AfterFunc(ctx, func() { s.cmd.Process.Kill() })
+	kill := func() { _ = s.cmd.Process.Kill() } // gone already is what we want
+	late, stop := time.AfterFunc(queryTimeout, kill), context.AfterFunc(ctx, kill)
 	out, err := s.do(script)
-	kill.Stop()
+	late.Stop()
 	stop()
 	if err == nil {
 		return out, nil
@@ -160,7 +160,7 @@ func (s *psqlSession) end(why error) error {
 func (h *Host) closePsql() {
 	for _, s := range h.psqls {
 		s.in.Close()
-		s.cmd.Wait()
+		_ = s.cmd.Wait() // all that it was asked for is done
 	}
 	h.psqls = nil
 }
