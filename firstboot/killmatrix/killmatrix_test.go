@@ -231,6 +231,9 @@ func (l *lab) command(t *testing.T, to identity.Identity, verb string, env ...st
 	}
 	cmd := exec.Command(l.bin, append(args, verb)...)
 	cmd.Env = append(append(os.Environ(), "GOLDSMITH_UNITS="+filepath.Join(l.dir, "ledger")), env...)
+	if l.pg != "" {
+		cmd.Env = append(cmd.Env, "PATH="+hosttest.PostgresPath(t))
+	}
 	return cmd
 }
 

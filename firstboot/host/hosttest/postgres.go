@@ -46,7 +46,7 @@ func Postgres(t testing.TB) (socket string) {
 		log.Close()
 	})
 	for range 200 {
-		if out, err := psql(dir, "postgres", "SELECT 1;"); err == nil && strings.TrimSpace(out) == "1" {
+		if out, err := psql(t, dir, "postgres", "SELECT 1;"); err == nil && strings.TrimSpace(out) == "1" {
 			return dir
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -84,15 +84,20 @@ func postgresTool(t testing.TB, name string) string {
 // PSQL runs a script in a database and returns what it prints.
 func PSQL(t testing.TB, socket, database, script string) string {
 	t.Helper()
-	out, err := psql(socket, database, script)
+	out, err := psql(t, socket, database, script)
 	if err != nil {
 		t.Fatalf("psql: %v\n%s", err, out)
 	}
 	return out
 }
 
-func psql(socket, database, script string) (string, error) {
-	cmd := exec.Command("psql", "-XAqt", "-vON_ERROR_STOP=1", "-U", "postgres", "-h", socket, "-d", database)
+// PostgresPath puts the server's own programs first: Debian's psql is a script in front of them that takes longer than a query.
+func PostgresPath(t testing.TB) string {
+	return filepath.Dir(postgresTool(t, "psql")) + ":" + os.Getenv("PATH")
+}
+
+func psql(t testing.TB, socket, database, script string) (string, error) {
+	cmd := exec.Command(postgresTool(t, "psql"), "-XAqt", "-vON_ERROR_STOP=1", "-U", "postgres", "-h", socket, "-d", database)
 	cmd.Stdin = strings.NewReader(script)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
