@@ -15,7 +15,7 @@ import (
 )
 
 // fixture returns a fixture by name.
-func fixture(t *testing.T, name string) *rewritertest.Fixture {
+func fixture(t testing.TB, name string) *rewritertest.Fixture {
 	t.Helper()
 	for _, f := range rewritertest.All(t, "testdata") {
 		if f.Name == name {

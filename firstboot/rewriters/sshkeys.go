@@ -68,7 +68,7 @@ type hostKey struct {
 func hostKeys(s *Scene) ([2]hostKey, error) {
 	const comment = "goldsmith" // not the host name, which may change while the key stays
 	ed := ed25519.NewKeyFromSeed(s.SecretBytes("ssh/ed25519", ed25519.SeedSize))
-	ec, err := deriveECDSA(s, "ssh/ecdsa")
+	ec, err := deriveECDSA(s.seed, "ssh/ecdsa")
 	if err != nil {
 		return [2]hostKey{}, err
 	}
@@ -91,9 +91,9 @@ func hostKeys(s *Scene) ([2]hostKey, error) {
 }
 
 // deriveECDSA derives a P-256 key from the clone's seed. A candidate outside the group's order, one in 2^32, is skipped.
-func deriveECDSA(s *Scene, name string) (*ecdsa.PrivateKey, error) {
+func deriveECDSA(seed Seed, name string) (*ecdsa.PrivateKey, error) {
 	for i := range 8 {
-		if k, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), s.SecretBytes(fmt.Sprintf("%s#%d", name, i), 32)); err == nil {
+		if k, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), seed.Bytes(fmt.Sprintf("%s#%d", name, i), 32)); err == nil {
 			return k, nil
 		}
 	}

@@ -42,6 +42,8 @@ type machine struct {
 	seed    rewriters.Seed
 	off     string // a rewriter that is not asked
 	cluster rewriters.Seed
+	// begun are seeds of lives that were cut
+	begun []rewriters.Seed
 }
 
 func newMachine(t *testing.T, f *rewritertest.Fixture) *machine {
@@ -92,7 +94,7 @@ func (m *machine) become(t *testing.T, to identity.Identity, rekey bool) []plan.
 	for _, ph := range []rewriters.Phase{rewriters.Local, rewriters.Stack} {
 		s := rewriters.NewScene(ph, m.old, m.f.Scene.Baked, to, m.f.Scene.Policy, m, m.seed)
 		s.Cluster = m.cluster
-		s.Rekey, s.Born = rekey, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+		s.Rekey, s.Begun, s.Born = rekey, m.begun, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 		p, err := rewriters.Run(context.Background(), s, list)
 		check(t, err)
 		m.apply(t, p)
@@ -151,7 +153,7 @@ func (m *machine) files(t *testing.T) map[string]string {
 		}
 		name := strings.TrimPrefix(p, m.dir)
 		data, err := os.ReadFile(p)
-		out[name] = fmt.Sprintf("%v\n%s", info.Mode(), data)
+		out[name] = fmt.Sprintf("%v\n%s%s", info.Mode(), data, certificateNames(data))
 		return err
 	}))
 	for name, table := range m.f.Tables {
