@@ -57,6 +57,8 @@ func family(c plan.Change) (string, func(context.Context, *host.Host, *journal.J
 		return "schema " + c.Row.Schema, writeRows, nil
 	case plan.DBUser:
 		return "dbuser " + c.Key, writeDBUser, nil
+	case plan.DBHost:
+		return "dbhost " + c.Key, writeDBHost, nil
 	case plan.OVS:
 		return "ovsdb", writeOVS, nil
 	case plan.Hostname:

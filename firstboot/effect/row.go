@@ -147,31 +147,60 @@ func condition(match map[string]string) (string, []any, error) {
 // (mysql.global_priv is an Aria table with its own log).
 func writeDBUser(ctx context.Context, h *host.Host, _ *journal.Journal, changes []plan.Change) error {
 	c := changes[0]
-	at := strings.LastIndexByte(c.Key, '@')
-	if at < 0 {
-		return fmt.Errorf("%s: no account is named", c.ID())
-	}
-	user, from := c.Key[:at], c.Key[at+1:]
-	users, err := h.DBUsers(ctx)
+	user, from, accounts, err := dbAccounts(ctx, h, c)
 	if err != nil {
 		return err
 	}
-	now := plan.Gone
-	for _, u := range users {
-		if u["user"] == user && u["host"] == from {
-			now = plan.Text(u["hash"])
-		}
+	now, ok := accounts[from]
+	if !ok {
+		now = plan.Gone
 	}
 	todo, err := swap(c, now)
 	if err != nil || !todo {
 		return err
 	}
+	return alterAccount(ctx, h, c, "SET PASSWORD FOR "+quoteText(user)+"@"+quoteText(from)+" = "+quoteText(c.Want.Text))
+}
+
+// writeDBHost binds an account to another host. RENAME USER is atomic, and takes all its grants along.
+func writeDBHost(ctx context.Context, h *host.Host, _ *journal.Journal, changes []plan.Change) error {
+	c := changes[0]
+	user, from, accounts, err := dbAccounts(ctx, h, c)
+	if err != nil {
+		return err
+	}
+	_, before := accounts[from]
+	if _, after := accounts[c.Want.Text]; after == before {
+		return fmt.Errorf("%s: %w", c.ID(), ErrMoved)
+	} else if after {
+		return nil
+	}
+	return alterAccount(ctx, h, c, "RENAME USER "+quoteText(user)+"@"+quoteText(from)+" TO "+quoteText(user)+"@"+quoteText(c.Want.Text))
+}
+
+// dbAccounts splits a change's key, user@host, and returns the hashes of the user's accounts by their hosts.
+func dbAccounts(ctx context.Context, h *host.Host, c plan.Change) (user, from string, accounts map[string]plan.Value, err error) {
+	at := strings.LastIndexByte(c.Key, '@')
+	if at < 0 {
+		return "", "", nil, fmt.Errorf("%s: no account is named", c.ID())
+	}
+	user, from, accounts = c.Key[:at], c.Key[at+1:], map[string]plan.Value{}
+	users, err := h.DBUsers(ctx)
+	for _, u := range users {
+		if u["user"] == user {
+			accounts[u["host"]] = plan.Text(u["hash"])
+		}
+	}
+	return user, from, accounts, err
+}
+
+func alterAccount(ctx context.Context, h *host.Host, c plan.Change, statement string) error {
 	db, err := h.DB(ctx)
 	if err != nil {
 		return err
 	}
 	cut.Point("account read")
-	_, err = db.ExecContext(ctx, "SET PASSWORD FOR "+quoteText(user)+"@"+quoteText(from)+" = "+quoteText(c.Want.Text))
+	_, err = db.ExecContext(ctx, statement)
 	cut.Point("account set")
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.ID(), err)

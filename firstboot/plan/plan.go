@@ -16,6 +16,7 @@ const (
 	File     Kind = "file"     // Where: path; the whole content
 	Row      Kind = "row"      // Where: schema.table; one column of one row, or the row's presence
 	DBUser   Kind = "dbuser"   // Where: mysql.user; Key: user@host; the password's hash
+	DBHost   Kind = "dbhost"   // Where: mysql.user; Key: user@host; the host that the account is bound to
 	OVS      Kind = "ovs"      // Where: table; Key: record column[:key]
 	Hostname Kind = "hostname" // Where: kernel; the running machine's host name
 )

@@ -16,7 +16,7 @@ func All() []Rewriter {
 		// every machine, with its address
 		accounts(), hostsFile(), debconfAnswers(), packstackAnswers(), knownHosts(), firewall(), certificates(),
 		// what stacks stand on
-		mariaDB(), rabbitMQ(), redis(), memcacheD(), apacheVHosts(),
+		mariaDB(), mariaDBAccounts(), rabbitMQ(), redis(), memcacheD(), apacheVHosts(),
 		// stacks
 		keystone(), glance(), placement(), nova(), neutron(), cinder(), heat(), telemetry(), swift(), ovn(), horizon(), openrc(), openNebula(), vitastor(), oVirt(),
 	}

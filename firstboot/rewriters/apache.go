@@ -3,10 +3,12 @@ package rewriters
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"path"
 	"strings"
 
 	"goldsmith/firstboot/plan"
+	"goldsmith/firstboot/text"
 	"goldsmith/firstboot/text/apache"
 )
 
@@ -42,12 +44,13 @@ func (s *Scene) vhostFile(file string) error {
 	if err != nil {
 		return err
 	}
-	horizon := strings.Contains(path.Base(file), "horizon") || strings.Contains(path.Base(file), "dashboard")
+	// Horizon's host must answer to the clone's address. Where no alias was ever a public address, the loopback's becomes it.
+	horizon := (strings.Contains(path.Base(file), "horizon") || strings.Contains(path.Base(file), "dashboard")) && !s.aliased(list)
 	for _, e := range list {
 		if strings.HasSuffix(e.Key, ">") {
 			continue
 		}
-		alias := horizon && strings.Contains(strings.ToLower(e.Key), "serveralias")
+		alias := horizon && isAlias(e.Key)
 		want := apache.MapWords(e.Value, func(word string) string {
 			if alias {
 				if a := s.address(word, true); a != word {
@@ -61,3 +64,20 @@ func (s *Scene) vhostFile(file string) error {
 	}
 	return nil
 }
+
+// aliased tells whether one of a file's aliases is, or was, the machine's address.
+func (s *Scene) aliased(list []text.Entry) bool {
+	for _, e := range list {
+		for _, word := range strings.Fields(e.Value) {
+			if !isAlias(e.Key) {
+				continue
+			}
+			if a, err := netip.ParseAddr(strings.Trim(word, `"`)); err == nil && (a == s.To.Address || s.wasOurs(a)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isAlias(key string) bool { return strings.Contains(strings.ToLower(key), "serveralias") }

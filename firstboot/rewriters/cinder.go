@@ -15,10 +15,12 @@ func cinder() Rewriter {
 		Sweeps: sweeps(ini.Codec, "/etc/cinder/cinder.conf", "/etc/cinder/cinder.conf.d/*.conf"),
 		Owns: []Place{
 			{Where: "cinder.services, volumes, backups, groups, consistencygroups, image_volume_cache_entries", Key: "host", Why: "host@backend#pool"},
-			{Where: "cinder.volumes", Key: "provider_location", Why: "the portal of an exported volume"},
+			{Where: "cinder.volumes, snapshots", Key: "provider_location", Why: "the portal of an exported volume"},
 			{Where: "cinder.volume_attachment", Key: "attached_host, connector, connection_info", Why: "who has it, and where it is found"},
 		},
 		Leaves: []Place{
+			{Where: "cinder.services, volumes, groups, consistencygroups, image_volume_cache_entries", Key: "cluster_name", Why: "set by cinder's option cluster, for several machines with one store"},
+			{Where: "cinder.volumes, snapshots", Key: "provider_id, provider_auth", Why: "how the store knows a volume; not the machine's"},
 			{Where: "target IQNs of volumes", Why: "named after the volume; two clones meet only if one looks for the other's portal"},
 			{Where: "/var/lib/cinder/cinder-volumes", Why: "a loop file without identity"},
 			{Where: "/etc/cinder/nfs_shares, /etc/fstab, /etc/exports", Why: "name other machines"},
@@ -35,6 +37,7 @@ func planCinder(ctx context.Context, s *Scene) error {
 	id, host := []string{"id"}, []string{"host"}
 	err := s.followRows(ctx,
 		rowSet{schema: "cinder", table: "volumes", key: id, columns: []string{"provider_location"}, rule: Any, why: why},
+		rowSet{schema: "cinder", table: "snapshots", key: id, columns: []string{"provider_location"}, rule: Any, why: why, optional: true},
 		rowSet{schema: "cinder", table: "volume_attachment", key: id, columns: []string{"connector", "connection_info"}, rule: JSONText, why: why})
 	if err != nil || !s.nameMoved() {
 		return err

@@ -25,6 +25,7 @@ func keystone() Rewriter {
 		Sweeps: []Sweep{{File: "/etc/keystone/keystone.conf", Codec: ini.Codec}},
 		Owns: []Place{
 			{Where: "keystone.endpoint", Key: "url", Why: "the catalogue: what clients call"},
+			{Where: "keystone.service_provider", Key: "auth_url, sp_url", Why: "a federated keystone, where it is this one"},
 			{Where: "/etc/keystone/fernet-keys/*", Why: "a token of one clone must be refused by every other"},
 			{Where: "/etc/keystone/credential-keys/*", Why: "the same for stored credentials, when there are none yet"},
 		},
@@ -38,6 +39,10 @@ func keystone() Rewriter {
 
 func planKeystone(ctx context.Context, s *Scene) error {
 	if err := s.endpoints(ctx); err != nil {
+		return err
+	}
+	if err := s.followRows(ctx, rowSet{schema: "keystone", table: "service_provider", key: []string{"id"}, columns: []string{"auth_url", "sp_url"},
+		rule: URL, optional: true, why: "a federated keystone, where it is this one"}); err != nil {
 		return err
 	}
 	if s.Rekeys("keystone/fernet") {

@@ -15,7 +15,7 @@ func mariaDB() Rewriter {
 		Name: "mariadb", Short: "bind-address of MariaDB", Phase: Local,
 		Units:  []string{"mariadb.service"},
 		Owns:   []Place{{Where: "/etc/my.cnf*, /etc/mysql/**.cnf", Key: "[mysqld] bind-address", Why: "an address that the clone does not have"}},
-		Leaves: []Place{{Where: "mysql.global_priv", Key: "host", Why: "grants that name the golden host are reported by rewriter mariadb-accounts"}},
+		Leaves: []Place{{Where: "mysql.proc, views, triggers", Key: "definer", Why: "no stack of ours has them"}},
 		Plan:   planMariaDB,
 	}
 }
@@ -55,4 +55,36 @@ func (s *Scene) bindAddress(path string) error {
 			Why: "the server does not start on an address that is not there", Restart: s.by.Units})
 	}
 	return nil
+}
+
+// mariaDBAccounts follows accounts that are bound to this machine: 'nova'@'10.0.0.1' cannot log in from another address.
+func mariaDBAccounts() Rewriter {
+	return Rewriter{
+		Name: "mariadb-accounts", Short: "hosts that accounts of MariaDB are bound to", Phase: Stack, Base: true,
+		Owns:   []Place{{Where: "mysql.global_priv", Key: "host", Why: "an account and its grants, bound to the golden address or name"}},
+		Leaves: []Place{{Where: "mysql.global_priv", Key: "host with % or a netmask", Why: "is nobody's address"}},
+		Plan:   planMariaDBAccounts,
+	}
+}
+
+func planMariaDBAccounts(ctx context.Context, s *Scene) error {
+	if !s.asked("mariadb") {
+		return nil
+	}
+	users, err := s.Host.DBUsers(ctx)
+	there := map[string]bool{}
+	for _, u := range users {
+		there[u["user"]+"@"+u["host"]] = true
+	}
+	for _, u := range users {
+		id, want := u["user"]+"@"+u["host"], s.host(u["host"])
+		if want != u["host"] && there[u["user"]+"@"+want] {
+			s.Note("account "+id, "stays: the same user is bound to "+want+", too")
+			continue
+		}
+		there[u["user"]+"@"+want] = true
+		s.Propose(plan.Change{Kind: plan.DBHost, Where: "mysql.user", Key: id, Was: plan.Text(u["host"]), Want: plan.Text(want),
+			Why: "bound to the golden machine"})
+	}
+	return err
 }

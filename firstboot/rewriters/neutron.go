@@ -31,7 +31,10 @@ func neutron() Rewriter {
 			{Where: "neutron.ports", Key: "mac_address", Why: "ports of VMs on a network that is on the VLAN"},
 		},
 		Leaves: []Place{
-			{Where: "neutron.ipallocations, floatingips, subnets", Why: "addresses on the VLAN that came with the image are refused, not changed: nobody knows which are free"},
+			{Where: "neutron.ipallocations, floatingips, subnets, subnetpoolprefixes, ipallocationpools, ipamallocations, ipamallocationpools, portforwardings, ndp_proxies, local_ips, local_ip_associations", Why: "addresses on the VLAN that came with the image are refused, not changed: nobody knows which are free"},
+			{Where: "neutron.allowedaddresspairs, address_associations, firewall_rules, members, ipsecpeercidrs", Why: "addresses that VMs use inside the cloud"},
+			{Where: "neutron.dnsnameservers, bgp_peers", Why: "name other machines"},
+			{Where: "neutron.dvr_host_macs", Key: "mac_address", Why: "stays inside its tunnels"},
 			{Where: "neutron.ports", Key: "mac_address on tenant networks", Why: "never on the VLAN"},
 			{Where: neutronConf, Key: "[DEFAULT] dvr_base_mac", Why: "differs from base_mac on every clone, and stays inside its tunnels"},
 			{Where: "/etc/neutron/plugin.ini", Why: "a link to plugins/ml2/ml2_conf.ini"},
@@ -135,6 +138,9 @@ func (s *Scene) bakedPorts(ctx context.Context) error {
 		if want := ownMAC(s.To.BaseMAC, p["mac_address"]); want != p["mac_address"] {
 			s.proposeMAC(&plan.Target{Schema: "neutron", Table: "ports", Match: map[string]string{"id": p["id"]}, Column: "mac_address"}, p["mac_address"], want)
 			moved[p["mac_address"]] = want
+			for _, id := range s.Old {
+				moved[ownMAC(id.BaseMAC, p["mac_address"])] = want // nova was told by a life that was cut before neutron was
+			}
 			if taken[want] {
 				s.Danger("port "+p["id"]+" of neutron", "two ports would get the MAC "+want+"; delete one in the golden image")
 			}

@@ -26,7 +26,7 @@ func nova() Rewriter {
 		Owns: []Place{
 			{Where: "nova_api.cell_mappings", Key: "transport_url, database_connection", Why: "whole URLs, with passwords; templates stay"},
 			{Where: "nova_api.host_mappings, aggregate_hosts", Key: "host", Why: "nova's name of the machine"},
-			{Where: "nova.services, compute_nodes, instances, migrations, aggregate_hosts, instance_faults, instance_actions_events", Key: "host, node", Why: "nova's name of the machine"},
+			{Where: "nova.services, compute_nodes, instances, migrations, aggregate_hosts, instance_faults, instance_actions_events, task_log", Key: "host, node", Why: "nova's name of the machine"},
 			{Where: "nova.compute_nodes", Key: "host_ip", Why: "my_ip of the golden machine"},
 			{Where: "nova.block_device_mapping", Key: "connection_info", Why: "where an attached volume is found"},
 			{Where: "nova.console_auth_tokens", Why: "consoles of the golden machine: the rows go"},
@@ -36,6 +36,9 @@ func nova() Rewriter {
 			{Where: "/var/lib/nova/compute_id", Why: "nova refuses to start without the id that its compute node has in the database"},
 			{Where: "/etc/nova/migration/identity", Why: "one key for all nodes of a cluster: live migration needs it"},
 			{Where: "/etc/nova/nova.conf", Key: "[libvirt] live_migration_uri", Why: "has %s where the other node's name goes"},
+			{Where: "nova.cells, networks, fixed_ips, floating_ips, console_pools, provider_fw_rules, security_group_rules, security_group_default_rules, agent_builds, bw_usage_cache",
+				Why: "tables of nova-network and of cells before v2, which no service reads"},
+			{Where: "nova.pci_devices", Key: "address", Why: "an address on the machine's own bus"},
 			{Where: "nova.instances", Key: "hostname, uuid", Why: "belong to the VM, not to the machine"},
 		},
 		Plan: planNova,
@@ -120,6 +123,7 @@ func planNova(ctx context.Context, s *Scene) error {
 		rowSet{schema: "nova", table: "instances", key: id, columns: []string{"host", "node", "launched_on"}, rule: Name, why: why},
 		rowSet{schema: "nova", table: "migrations", key: id, columns: []string{"source_compute", "source_node", "dest_compute", "dest_node", "dest_host"}, rule: Host, why: why},
 		rowSet{schema: "nova", table: "aggregate_hosts", key: id, columns: host, rule: Name, why: why, optional: true},
+		rowSet{schema: "nova", table: "task_log", key: id, columns: host, rule: Name, why: why, optional: true},
 		rowSet{schema: "nova", table: "instance_faults", key: id, columns: host, rule: Name, why: why, optional: true},
 		rowSet{schema: "nova", table: "instance_actions_events", key: id, columns: host, rule: Name, why: why, optional: true},
 	)

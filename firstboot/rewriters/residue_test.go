@@ -101,6 +101,8 @@ func was(golden map[string]string, c plan.Change, place string) string {
 // placesOf names a change's places as the search does: a row that goes has several.
 func placesOf(f *rewritertest.Fixture, golden map[string]string, c plan.Change) []string {
 	switch {
+	case c.Kind == plan.DBHost:
+		return []string{"db mysql.user " + c.Key}
 	case c.Kind == plan.OVS:
 		return []string{"ovs " + c.Where + " " + c.Key}
 	case c.Row == nil:

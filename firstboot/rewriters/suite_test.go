@@ -16,6 +16,7 @@ import (
 
 	"goldsmith/firstboot/effect"
 	"goldsmith/firstboot/host"
+	"goldsmith/firstboot/host/hosttest"
 	"goldsmith/firstboot/identity"
 	"goldsmith/firstboot/journal"
 	"goldsmith/firstboot/plan"
@@ -48,7 +49,7 @@ type machine struct {
 
 func newMachine(t *testing.T, f *rewritertest.Fixture) *machine {
 	t.Helper()
-	dir := t.TempDir()
+	dir := hosttest.Dir(t)
 	f.Tree(t, dir)
 	h, err := host.Open(dir, host.Options{})
 	check(t, err)
@@ -129,7 +130,7 @@ func (m *machine) apply(t *testing.T, p *plan.Plan) {
 	}
 	batches, err := effect.Batches(&files)
 	check(t, err)
-	jf, err := os.OpenFile(filepath.Join(t.TempDir(), "journal"), os.O_RDWR|os.O_CREATE, 0o600)
+	jf, err := os.OpenFile(filepath.Join(hosttest.Dir(t), "journal"), os.O_RDWR|os.O_CREATE, 0o600)
 	check(t, err)
 	j, err := journal.Open(jf)
 	check(t, err)
@@ -170,6 +171,9 @@ func (m *machine) files(t *testing.T) map[string]string {
 				}
 			}
 		}
+	}
+	for _, u := range m.f.Users {
+		out["db mysql.user "+u["user"]+"@"+u["host"]] = u["host"]
 	}
 	for table, recs := range m.f.OVS {
 		for name, r := range recs {

@@ -39,6 +39,7 @@ func swift() Rewriter {
 		Sweeps: sweeps(ini.Codec, "/etc/swift/*-server.conf"),
 		Leaves: []Place{
 			{Where: "/etc/swift/*.ring.gz, *.builder", Why: "binary; bake rings on 127.0.0.1, which is right on every clone"},
+			{Where: "/etc/rsyncd.conf", Key: "address", Why: "where the ring says: 127.0.0.1"},
 			{Where: "/etc/swift/swift.conf", Key: "swift_hash_path_suffix", Why: "objects on disk are placed by it"},
 		},
 	}

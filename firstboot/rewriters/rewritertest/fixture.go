@@ -198,7 +198,7 @@ func (f *Fixture) SQL() string {
 			columns(table), "`"+strings.Join(table.Key, "`,`")+"`")
 	}
 	for _, u := range f.Users {
-		fmt.Fprintf(&b, "CREATE USER %s@%s;\n", quote(u["user"]), quote(u["host"]))
+		fmt.Fprintf(&b, "CREATE USER IF NOT EXISTS %s@%s;\n", quote(u["user"]), quote(u["host"]))
 	}
 	return b.String() + f.Refill()
 }
@@ -227,9 +227,26 @@ func (f *Fixture) Refill() string {
 	}
 	b.WriteString("COMMIT;\n")
 	for _, u := range f.Users {
+		b.WriteString(f.rebind(u["user"], u["host"]))
 		fmt.Fprintf(&b, "SET PASSWORD FOR %s@%s = %s;\n", quote(u["user"]), quote(u["host"]), quote(u["hash"]))
 	}
 	return b.String()
+}
+
+// rebind gives an account that is bound to the machine its first host again, whatever that became.
+func (f *Fixture) rebind(user, host string) string {
+	if host != f.Scene.Baked.Address.String() && host != f.Scene.Baked.Hostname {
+		return ""
+	}
+	var b strings.Builder
+	for _, id := range f.Scene.To {
+		for _, h := range []string{id.Address.String(), id.Hostname} {
+			if h != host {
+				fmt.Fprintf(&b, "DROP USER IF EXISTS %s@%s;\n", quote(user), quote(h))
+			}
+		}
+	}
+	return b.String() + fmt.Sprintf("CREATE USER IF NOT EXISTS %s@%s;\n", quote(user), quote(host))
 }
 
 func columns(t *Table) string {

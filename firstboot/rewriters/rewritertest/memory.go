@@ -99,6 +99,13 @@ func (m *Machine) Apply(c plan.Change) (bool, error) {
 			}
 		}
 		return true, fmt.Errorf("no account %s", c.Key)
+	case plan.DBHost:
+		for _, u := range m.f.Users {
+			if u["user"]+"@"+u["host"] == c.Key {
+				return true, put(u, "host", c)
+			}
+		}
+		return true, fmt.Errorf("no account %s", c.Key)
 	case plan.OVS:
 		record, key, _ := strings.Cut(c.Key, " ")
 		r, ok := m.f.OVS[c.Where][record]
