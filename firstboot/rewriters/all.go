@@ -14,7 +14,7 @@ func All() []Rewriter {
 		hostname(), machineID(), sshKeys(),
 		udevNames(), networkScripts(), ifupdown(), netplanFiles(), networkManager(), networkd(), dhcpClients(), leases(), openVSwitch(), initiatorName(), libvirt(), vdsm(), leftAlone(),
 		// every machine, with its address
-		accounts(), hostsFile(), debconfAnswers(), packstackAnswers(), knownHosts(), firewall(), certificates(),
+		accounts(), hostsFile(), debconfAnswers(), packstackAnswers(), knownHosts(), firewall(),
 		// what stacks stand on
 		mariaDB(), mariaDBAccounts(), rabbitMQ(), redis(), memcacheD(), apacheVHosts(),
 		// stacks
