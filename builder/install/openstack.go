@@ -52,11 +52,11 @@ type stage struct {
 }
 
 // stages are files first, then databases, then the catalogue through keystone itself, and in the end every service is asked
-// for an answer. On a compute node there are only files: its services would wait for a controller.
+// for an answer. On a compute node there are only files and the bridge: its services would wait for a controller.
 func (o *openStack) stages() []stage {
 	files := stage{"configuration", o.writeConfiguration}
 	if o.Role == recipe.RoleCompute {
-		return []stage{files, {"services", o.enableServices}}
+		return []stage{files, {"bridge", o.externalBridge}, {"services", o.enableServices}}
 	}
 	return []stage{
 		files,

@@ -41,7 +41,6 @@ func neutronSettings(o *openStack) []setting {
 			"extension_drivers", "port_security"),
 		settingsIn(ml2Conf, "ml2_type_flat", "flat_networks", "external"),
 		settingsIn(ml2Conf, "ml2_type_vxlan", "vni_ranges", "1:1000"),
-		settingsIn(ovsConf, "ovs", "bridge_mappings", "external:br-ex"),
 		settingsIn("neutron/dhcp_agent.ini", "DEFAULT", "interface_driver", "openvswitch", "enable_isolated_metadata", "true"),
 		settingsIn("neutron/l3_agent.ini", "DEFAULT", "interface_driver", "openvswitch"),
 		settingsIn("neutron/metadata_agent.ini", "DEFAULT", "nova_metadata_host", loopback, "metadata_workers", o.workers(),
@@ -54,7 +53,8 @@ func neutronSettings(o *openStack) []setting {
 func agentSettings(o *openStack) []setting {
 	return joined(
 		settingsIn(neutronConf, "DEFAULT", "transport_url", o.broker()),
-		settingsIn(ovsConf, "ovs", "local_ip", o.id.Address.String(), "datapath_type", "netdev", "integration_bridge", "br-int", "tunnel_bridge", "br-tun"),
+		settingsIn(ovsConf, "ovs", "local_ip", o.id.Address.String(), "datapath_type", "netdev", "integration_bridge", "br-int", "tunnel_bridge", "br-tun",
+			"bridge_mappings", "external:br-ex"), // the agent ends itself where the bridge is not there
 		settingsIn(ovsConf, "agent", "tunnel_types", "vxlan", "l2_population", "true"),
 		settingsIn(ovsConf, "securitygroup", "firewall_driver", "openvswitch", "enable_security_group", "true"),
 	)
