@@ -1,4 +1,4 @@
-//go:build clones || vm
+//go:build vm
 
 package driver_test
 

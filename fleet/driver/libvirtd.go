@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"goldsmith/firstboot/report"
 )
@@ -58,14 +59,38 @@ func IsRemote(uri string) bool {
 
 func (l libvirtd) remote() bool { return IsRemote(string(l)) }
 
-// virsh runs one command with input, and returns what it printed.
+// What a talk with a libvirtd may take: an upload of an image, a snapshot of a memory, anything else.
+const (
+	uploadPatience   = 4 * time.Hour
+	snapshotPatience = 30 * time.Minute
+	virshPatience    = 3 * time.Minute
+)
+
+func patienceFor(command string) time.Duration {
+	switch command {
+	case "vol-upload", "vol-download":
+		return uploadPatience
+	case "snapshot-create-as", "snapshot-revert", "snapshot-delete":
+		return snapshotPatience
+	}
+	return virshPatience
+}
+
+// virsh runs one command with input, and returns what it printed. A connection that hangs is an error after a while.
 func (l libvirtd) virsh(ctx context.Context, input string, args ...string) (string, error) {
+	patience := patienceFor(args[0])
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, "virsh", append([]string{"--quiet", "--connect", string(l)}, args...)...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	cmd.Stdin = strings.NewReader(input)
 	var out, why strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &why
+	cmd.WaitDelay = time.Second // an ssh below it may hold on to our pipes
 	if err := cmd.Run(); err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return "", fmt.Errorf("virsh %s: no answer within %s", args[0], patience)
+		}
 		said := strings.TrimSpace(strings.ReplaceAll(why.String(), "error: ", ""))
 		return "", fmt.Errorf("virsh %s: %s", args[0], strings.ReplaceAll(said, "\n", ": "))
 	}
