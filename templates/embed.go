@@ -15,7 +15,7 @@ var units embed.FS
 
 // FS has what recipes name as templates: scripts of steps, and files.
 //
-//go:embed packstack cluster ovirt
+//go:embed packstack cluster ovirt opennebula
 var FS embed.FS
 
 // A File is one file that a golden image gets.

@@ -95,11 +95,9 @@ func (c Configuration) step(ctx context.Context, m *machine.Booted, root *tree.F
 		return o.configure(ctx)
 	}
 	if s.OpenNebula != nil {
-		units, err := adjustOpenNebula(root, *s.OpenNebula, c.Log)
-		if err != nil || len(units) == 0 {
-			return err
-		}
-		return m.Run(ctx, machine.Command{Argv: append([]string{"systemctl", "--quiet", "enable", "--"}, units...), Log: c.Log})
+		o := &oneMachine{OpenNebula: *s.OpenNebula, m: m, root: root, log: c.Log,
+			wait: func(what string) { c.Wait(s.Name+": "+what, 0, 0) }}
+		return o.configure(ctx)
 	}
 	return m.Run(ctx, machine.Command{Argv: recipe.Shell(), Stdin: []byte(s.Run), Log: c.Log})
 }

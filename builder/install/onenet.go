@@ -3,7 +3,10 @@ package install
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"goldsmith/firstboot/text/oned"
@@ -144,6 +147,46 @@ type HostBridge struct {
 	Address netip.Prefix
 	Gateway netip.Addr
 	DNS     []netip.Addr
+}
+
+// Check returns all mistakes at once.
+func (b HostBridge) Check() error {
+	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("bridge %q: "+format, append([]any{b.Name}, args...)...))
+	}
+	if b.Name == b.Port {
+		bad("it cannot be its own port")
+	}
+	if b.Dynamic && (b.Address.IsValid() || b.Gateway.IsValid()) {
+		bad("with DHCP it has no address of its own")
+	}
+	if b.Address.IsValid() && b.Address == b.Address.Masked() && !b.Address.IsSingleIP() {
+		bad("%v is a network, not an address in it", b.Address)
+	}
+	if b.Gateway.IsValid() && !b.Address.Contains(b.Gateway) {
+		bad("gateway %v cannot be reached from %v", b.Gateway, b.Address)
+	}
+	return errors.Join(errs...)
+}
+
+// BridgeEdits write the files of a bridge for whoever manages the machine's network.
+func BridgeEdits(b HostBridge, manager string) []Edit {
+	file := func(path string, mode fs.FileMode, text string) Edit {
+		return Edit{Name: "bridge " + b.Name, Path: path, Create: mode, Change: whole(text)}
+	}
+	switch manager {
+	case "netplan":
+		return []Edit{file("/etc/netplan/60-"+b.Name+".yaml", 0o600, b.Netplan())}
+	case "ifupdown":
+		return []Edit{file("/etc/network/interfaces.d/"+b.Name, 0o644, b.Ifupdown())}
+	}
+	var edits []Edit
+	files := b.Networkd()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		edits = append(edits, file("/etc/systemd/network/"+name, 0o644, files[name]))
+	}
+	return edits
 }
 
 // Netplan renders the bridge for netplan (file mode 0600). The default route is a route: gateway4 is deprecated. A bridge with

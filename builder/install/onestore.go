@@ -157,13 +157,13 @@ type StoreMount struct {
 	Source  string // "nas:/export/one/100", "/dev/one/ds100", "UUID=..."
 	Type    string // nfs, xfs, ext4
 	Options string // default: those that suit the type
+	Volume  bool   // the source is made by one-datastore-volume
 }
 
 // datastores is where oned looks unless DATASTORE_LOCATION says otherwise.
 const datastores = "/var/lib/one/datastores"
 
-// Unit renders the systemd mount unit and its name. Oned and libvirt wait for it (see StoreWaitEdit). A device that is missing
-// holds up the boot for ten seconds, not for ninety.
+// Unit renders the systemd mount unit and its name. Oned and libvirt wait for it (see StoreWaitEdits).
 func (m StoreMount) Unit() (name, text string) {
 	name = "var-lib-one-datastores-" + fmt.Sprint(m.ID) + ".mount"
 	opts := m.Options
@@ -172,10 +172,14 @@ func (m StoreMount) Unit() (name, text string) {
 	case strings.HasPrefix(m.Type, "nfs"):
 		opts = "_netdev,soft,intr,rsize=32768,wsize=32768"
 	default:
-		opts = "noatime,x-systemd.device-timeout=10s"
+		opts = "noatime"
 	}
-	return name, fmt.Sprintf("[Unit]\nDescription=OpenNebula datastore %d\nBefore=opennebula.service libvirtd.service\n\n[Mount]\nWhat=%s\nWhere=%s\n"+
-		"Type=%s\nOptions=%s\n\n[Install]\nWantedBy=multi-user.target\n", m.ID, m.Source, path.Join(datastores, fmt.Sprint(m.ID)), m.Type, opts)
+	needs := ""
+	if m.Volume { // without it the device would be waited for in vain
+		needs = fmt.Sprintf("Requires=one-datastore-volume@%d.service\nAfter=one-datastore-volume@%[1]d.service\n", m.ID)
+	}
+	return name, fmt.Sprintf("[Unit]\nDescription=OpenNebula datastore %d\n%sBefore=opennebula.service libvirtd.service\n\n[Mount]\nWhat=%s\nWhere=%s\n"+
+		"Type=%s\nOptions=%s\n\n[Install]\nWantedBy=multi-user.target\n", m.ID, needs, m.Source, path.Join(datastores, fmt.Sprint(m.ID)), m.Type, opts)
 }
 
 // CheckMounts refuses what breaks clones or shared datastores. shared tells which ids are of a shared driver.

@@ -8,13 +8,6 @@ import (
 	"goldsmith/firstboot/text/oned"
 )
 
-// OpenNebula's vendor archive, its signing key, and where the key goes so that it signs for this archive only.
-const (
-	oneArchive = "https://downloads.opennebula.io/repo"
-	oneKey     = oneArchive + "/repo2.key"
-	oneKeyring = "/etc/apt/keyrings/opennebula.asc"
-)
-
 // A Release is a release series of OpenNebula: 5.12, 6.10, 7.0.
 type Release struct{ Major, Minor int }
 
@@ -60,7 +53,6 @@ func OpenNebulaPackages(r Release, role Role) []string {
 		if r.atLeast(6, 0) {
 			out = append(out, "opennebula-fireedge")
 		}
-		out = append(out, "mariadb-server", "sqlite3")
 	}
 	if role != FrontEnd {
 		if r.atLeast(6, 0) {
@@ -72,28 +64,18 @@ func OpenNebulaPackages(r Release, role Role) []string {
 	return out
 }
 
-// AptSource renders the vendor's archive for a Debian or Ubuntu release ("Debian/12") in deb822 form, signed by the key in
-// Keyring alone: apt-key, which made a key good for every archive, is gone. The key comes from KeyURL, armoured.
-func AptSource(r Release, distribution string) (source, keyURL, keyring string) {
-	source = fmt.Sprintf("Types: deb\nURIs: %s/%s/%s\nSuites: stable\nComponents: opennebula\nSigned-By: %s\n", oneArchive, r, distribution,
-		oneKeyring)
-	return source, oneKey, oneKeyring
-}
-
-// YumRepo renders the same for RPM distributions ("AlmaLinux", "RedHat").
-func YumRepo(r Release, distribution string) string {
-	return fmt.Sprintf("[opennebula]\nname=OpenNebula %s\nbaseurl=%s/%s/%s/$releasever/$basearch\nenabled=1\ngpgkey=%s\ngpgcheck=1\n"+
-		"repo_gpgcheck=1\n", r, oneArchive, r, distribution, oneKey)
-}
-
 // MariaDBEdits moves oned to a MariaDB on this machine. The password is the golden image's; firstboot changes it on each clone.
 func MariaDBEdits(password string) []Edit {
 	set := func(pair, value string) Edit {
 		return Edit{Name: "DB " + pair, Path: onedConf, Change: func(d []byte) ([]byte, error) { return oned.Set(d, "DB/"+pair, value) }}
 	}
 	return []Edit{set("BACKEND", "mysql"), set("SERVER", "localhost"), set("PORT", "0"), set("USER", "oneadmin"), set("PASSWD", password),
-		set("DB_NAME", "opennebula"), set("CONNECTIONS", "25"), set("COMPARE_BINARY", "no")}
+		set("DB_NAME", "opennebula"), set("CONNECTIONS", "25"), set("COMPARE_BINARY", "no"),
+		{Name: "isolation of transactions", Path: "/etc/mysql/mariadb.conf.d/99-opennebula.cnf", Create: 0o644, Change: whole(mariaConf)}}
 }
+
+// mariaConf is what OpenNebula's manual asks of the server.
+const mariaConf = "[mysqld]\ntransaction_isolation = READ-COMMITTED\n"
 
 // kvmConf is where the defaults of new KVM machines stand.
 const kvmConf = "/etc/one/vmm_exec/vmm_exec_kvm.conf"

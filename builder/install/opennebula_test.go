@@ -56,21 +56,6 @@ func TestPackagesByReleaseAndRole(t *testing.T) {
 	}
 }
 
-func TestArchiveIsSignedByItsOwnKey(t *testing.T) {
-	source, key, ring := AptSource(Release{6, 10}, "Debian/12")
-	for _, want := range []string{"/6.10/Debian/12\n", "Suites: stable\n", "Signed-By: " + ring + "\n"} {
-		if !strings.Contains(source, want) {
-			t.Errorf("%q lacks %q", source, want)
-		}
-	}
-	if !strings.HasPrefix(key, "https://") {
-		t.Errorf("key from %s", key)
-	}
-	if repo := YumRepo(Release{7, 0}, "AlmaLinux"); !strings.Contains(repo, "/7.0/AlmaLinux/") || !strings.Contains(repo, "gpgcheck=1") {
-		t.Error(repo)
-	}
-}
-
 func TestMariaDBEdits(t *testing.T) {
 	for _, release := range releases {
 		root := stockMachine(t, release)

@@ -158,7 +158,7 @@ func (l Library) checkStep(d *document, t *Step, s *shape, p string) {
 	}
 	if o := t.OpenNebula; o != nil {
 		n++
-		s.need(o.Tuning || o.Vitastor != nil || o.Lockdown != nil, p+".opennebula")
+		o.check(s, p+".opennebula")
 	}
 	if n > 1 || n == 0 && len(t.needsVM()) == 0 {
 		s.at(p, "needs exactly one of run, script, openstack, opennebula")

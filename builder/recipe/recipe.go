@@ -3,8 +3,6 @@
 package recipe
 
 import (
-	"net/netip"
-
 	"goldsmith/firstboot/identity"
 )
 
@@ -82,35 +80,13 @@ type Step struct {
 	Run        string            `yaml:"run" json:"run,omitempty" doc:"shell commands, run by sh -eu"`
 	Script     string            `yaml:"script" json:"script,omitempty" doc:"script beside the recipe, or one of goldsmith's templates"`
 	OpenStack  *OpenStack        `yaml:"openstack" json:"openstack,omitempty" doc:"configure an OpenStack from the distribution's packages"`
-	OpenNebula *OpenNebula       `yaml:"opennebula" json:"opennebula,omitempty" doc:"adjust OpenNebula, whose packages are installed"`
+	OpenNebula *OpenNebula       `yaml:"opennebula" json:"opennebula,omitempty" doc:"set up OpenNebula, whose packages are installed"`
 	Timeout    identity.Duration `yaml:"timeout" json:"timeout,omitempty" doc:"such as 10m; default 15m"`
 	Answers    *Answers          `yaml:"answers" json:"answers,omitempty" doc:"make an installer's answer file before the commands run (vm)"`
 	Upload     []Upload          `yaml:"upload" json:"upload,omitempty" doc:"put files into the machine before the commands run (vm)"`
 	Download   []string          `yaml:"download" json:"download,omitempty" doc:"files of the machine that are kept beside the log, also when the step fails (vm)"`
 	Retries    int               `yaml:"retries" json:"retries,omitempty" doc:"how often the commands are run again when they fail; they must bear it (vm)"`
 	Reboot     bool              `yaml:"reboot" json:"reboot,omitempty" doc:"reboot the machine when the commands are done (vm)"`
-}
-
-// An OpenNebula adjusts the configuration of a front-end or node on which OpenNebula's packages are installed. It edits files and
-// starts nothing, so it stands before the step that starts oned.
-type OpenNebula struct {
-	Tuning   bool      `yaml:"tuning" json:"tuning,omitempty" doc:"faster defaults for new KVM machines: guest agent, native AIO, discard, virtio"`
-	Vitastor *Vitastor `yaml:"vitastor" json:"vitastor,omitempty" doc:"the edits of Vitastor's plugin, whose package is installed"`
-	Lockdown *Lockdown `yaml:"lockdown" json:"lockdown,omitempty" doc:"keep guests on a plain bridge away from the storage network"`
-}
-
-// A Vitastor is what the plugin leaves to choose.
-type Vitastor struct {
-	SaveRestore bool     `yaml:"save_restore" json:"save_restore,omitempty" doc:"memory snapshots of machines go to Vitastor, too"`
-	Confs       []string `yaml:"confs" json:"confs,omitempty" pattern:"^/[^\\n]+$" doc:"client configurations that datastores name; default /etc/vitastor/vitastor.conf"`
-}
-
-// A Lockdown names the two networks that must not meet.
-type Lockdown struct {
-	Bridge  string         `yaml:"bridge" json:"bridge,omitempty" doc:"the guests' bridge; default every bridge"`
-	Uplinks []string       `yaml:"uplinks" json:"uplinks,omitempty" doc:"ports of the bridge that lead out of the host"`
-	Guests  []netip.Prefix `yaml:"guests" json:"guests,omitempty" doc:"networks of which guests may use addresses"`
-	Storage []netip.Prefix `yaml:"storage" json:"storage,omitempty" doc:"networks of hypervisors and storage"`
 }
 
 // An OpenStack is a cloud on one machine, or one node of a cluster. Its packages are listed in the recipe's layers; the

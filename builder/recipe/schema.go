@@ -30,6 +30,8 @@ func object(t reflect.Type) map[string]any {
 		}
 		properties[name] = property(f.Type, f.Tag)
 		if slices.Contains([]string{"Recipe.name", "Archive.name", "Archive.url", "Archive.key", "Layer.name", "Layer.packages", "File.path", "Step.name", "OpenStack.services",
+			"Datastore.name", "Datastore.type", "VirtualNetwork.name", "VirtualNetwork.driver", "StoreMount.datastore", "StoreMount.source",
+			"StoreMount.type", "Volume.datastore", "Volume.disks", "HostBridge.name", "HostBridge.port", "HostBridge.manager",
 			"VMDisk.name", "VMDisk.size", "Upload.path", "Answers.kind", "Answers.path", "Accept.path", "Accept.why"}, t.Name()+"."+name) {
 			required = append(required, name)
 		}
