@@ -17,11 +17,16 @@ const oneSSH = oneHome + "/.ssh"
 // A sshPair is a user's key.
 type sshPair struct{ private, public []byte }
 
-// sshKey is oneadmin's own: Ed25519, derived from the seed, where packages make RSA (see sshKeys for why).
+// sshKey is oneadmin's own: Ed25519, derived from the seed, where packages make RSA (see sshKeys for why). Front-end and nodes that
+// were told one cluster secret come to one key, so that nobody has to carry it to the nodes: OpenNebula's drivers log into them.
 func (o *oneScene) sshKey() sshPair {
-	k := ed25519.NewKeyFromSeed(o.SecretBytes("opennebula/ssh", ed25519.SeedSize))
+	secret := o.SecretBytes
+	if o.Cluster != nil {
+		secret = o.Cluster.Bytes
+	}
+	k := ed25519.NewKeyFromSeed(secret("opennebula/ssh", ed25519.SeedSize))
 	public := sshStrings([]byte("ssh-ed25519"), k.Public().(ed25519.PublicKey))
-	return sshPair{opensshKey(k, public, "oneadmin", o.SecretBytes("opennebula/ssh/checkint", 4)),
+	return sshPair{opensshKey(k, public, "oneadmin", secret("opennebula/ssh/checkint", 4)),
 		authorized("ssh-ed25519", public, "oneadmin")}
 }
 

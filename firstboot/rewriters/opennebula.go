@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -52,7 +53,7 @@ func openNebula() Rewriter {
 			{Where: "opennebula.zone_pool.body", Key: "ENDPOINT", Why: "fireedge and federated zones call it"},
 			{Where: "opennebula.user_pool.body", Key: "PASSWORD, TOKEN_PASSWORD", Why: "a session of one clone must be refused by every other"},
 			{Where: oneAuth + "/*", Why: "passwords of oneadmin and serveradmin, keys of the database and of FireEdge"},
-			{Where: oneHome + "/.ssh/*", Why: "with a shared key, any clone's oneadmin is oneadmin on all"},
+			{Where: oneHome + "/.ssh/*", Why: "with a shared key, any clone's oneadmin is oneadmin on all; nodes that were told one cluster secret have one key"},
 			{Where: "mysql.user", Key: "opennebula", Why: "the password that oned.conf holds"},
 		},
 		Leaves: []Place{
@@ -66,6 +67,9 @@ func openNebula() Rewriter {
 
 func planOpenNebula(ctx context.Context, s *Scene) error {
 	data, err := s.Host.ReadFile(onedConf)
+	if errors.Is(err, fs.ErrNotExist) { // a node: oned runs elsewhere
+		return (&oneScene{Scene: s}).ssh()
+	}
 	if err != nil {
 		return fmt.Errorf("cannot read OpenNebula's configuration: %w", err)
 	}

@@ -108,3 +108,39 @@ func disjoint(t *testing.T, facts [2]map[string][]string) {
 		}
 	}
 }
+
+// A front-end and a node, clones of two images, come to one key when they were told one secret, and let each other's oneadmin in;
+// without one each has its own.
+func TestNodesOfOneClusterHaveOneKey(t *testing.T) {
+	key := func(cluster, seed string, node bool, to identity.Identity) (private, authorized string) {
+		f := openNebulaFixture(t)
+		if node {
+			delete(f.Files, "/etc/one/oned.conf")
+			maps.DeleteFunc(f.Files, func(p, _ string) bool { return strings.HasPrefix(p, "/var/lib/one/.one/") })
+		}
+		m := newMachine(t, f)
+		m.seed, m.cluster = rewriters.Seed(seed), rewriters.ClusterSeed(cluster)
+		m.become(t, to, true)
+		if again := m.become(t, to, true); len(again) > 0 {
+			t.Errorf("a second plan is not empty: %v", again)
+		}
+		files := m.files(t)
+		public := strings.Fields(files["/var/lib/one/.ssh/id_ed25519.pub"])
+		if len(public) < 2 || !strings.Contains(files["/var/lib/one/.ssh/authorized_keys"], public[1]) {
+			t.Errorf("the clone does not let its own key in: %q", public)
+		}
+		return files["/var/lib/one/.ssh/id_ed25519"], files["/var/lib/one/.ssh/authorized_keys"]
+	}
+	front, lets := key("one secret", "first", false, twins[0].to)
+	node, letsToo := key("one secret", "second", true, twins[1].to)
+	if front == "" || front != node || strings.Split(lets, "\n")[0] != strings.Split(letsToo, "\n")[0] {
+		t.Error("front-end and node have different keys")
+	}
+	if other, _ := key("another secret", "first", false, twins[0].to); other == front {
+		t.Error("clusters share a key")
+	}
+	alone, _ := key("", "first", false, twins[0].to)
+	if lone, _ := key("", "second", true, twins[1].to); lone == alone {
+		t.Error("clones that were told nothing share a key")
+	}
+}
