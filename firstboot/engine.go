@@ -259,7 +259,7 @@ func (r *run) converge(ctx context.Context) error {
 }
 
 func (r *run) work(ctx context.Context) error {
-	if err := effect.Redo(r.Host, r.journal); err != nil {
+	if err := effect.Redo(ctx, r.Host, r.journal); err != nil {
 		return report.Faultf(report.Stopped, "cannot repair an interrupted write: %w", err)
 	}
 	p, err := r.plan(ctx)
@@ -320,17 +320,24 @@ func (r *run) apply(ctx context.Context, p *plan.Plan) error {
 		for _, c := range b.Changes {
 			r.rep.Changes = append(r.rep.Changes, outcome(c, err, r.Now().Sub(began)/time.Duration(len(b.Changes))))
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+			r.say("%s: %d changes", b.Name, len(b.Changes))
+		case b.Changes[0].Spare:
+			r.say("warning: %v", err)
+		default:
 			return &report.Fault{Code: report.Stopped, Err: err, Hints: []string{"firstboot apply continues where it stopped"}}
 		}
-		r.say("%s: %d changes", b.Name, len(b.Changes))
 	}
 	return nil
 }
 
 func outcome(c plan.Change, err error, took time.Duration) report.Outcome {
 	o := report.Outcome{By: c.By, What: c.ID(), Verdict: report.Pass, Why: c.Why, Took: took}
-	if err != nil {
+	switch {
+	case err != nil && c.Spare:
+		o.Verdict, o.Why = report.Warn, err.Error()
+	case err != nil:
 		o.Verdict, o.Why = report.Fail, err.Error()
 	}
 	return o
@@ -364,6 +371,10 @@ func (r *run) verify(ctx context.Context) error {
 	}
 	var errs []error
 	for _, c := range p.Changes {
+		if c.Spare {
+			r.rep.Checks = append(r.rep.Checks, report.Outcome{By: c.By, What: c.ID(), Verdict: report.Warn, Why: "it is " + c.Was.Text})
+			continue
+		}
 		errs = append(errs, fmt.Errorf("%s is not as planned", c.ID()))
 	}
 	r.rep.Checks = append(r.rep.Checks, check.Run(ctx, r.scene(r.Host))...)

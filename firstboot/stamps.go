@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"goldsmith/firstboot/host"
+	"goldsmith/firstboot/host/volume"
 )
 
 // Stamps are the files and patterns that a plan was made from, each with a mark that changes when the file does. As long
@@ -29,6 +30,23 @@ func (r recorder) Glob(pattern string) ([]string, error) {
 	list, err := r.Reader.Glob(pattern)
 	r.seen["glob:"+pattern] = strings.Join(list, "\n")
 	return list, err
+}
+
+// rootStamp is under what name the root file system is noted.
+const rootStamp = "root file system"
+
+// Root notes how much of its disk the root file system takes.
+func (r recorder) Root() (*volume.Root, error) {
+	r.seen[rootStamp] = rootMark(r.Reader)
+	return r.Reader.Root()
+}
+
+func rootMark(h host.Reader) string {
+	v, err := h.Root()
+	if v == nil || err != nil {
+		return fmt.Sprint(err)
+	}
+	return v.String()
 }
 
 // stampOf marks one file: size, inode, change time. Change time, because it cannot be set back.
@@ -55,7 +73,15 @@ func (s Stamps) hold(h host.Reader) (string, bool) {
 			if err != nil || strings.Join(list, "\n") != mark {
 				return name, false
 			}
-		} else if stampOf(h, name) != mark {
+			continue
+		}
+		now := ""
+		if name == rootStamp {
+			now = rootMark(h)
+		} else {
+			now = stampOf(h, name)
+		}
+		if now != mark {
 			return name, false
 		}
 	}

@@ -59,6 +59,7 @@ func mergeIdentity(p, c Identity) Identity {
 		KeepSecrets:     grow(p.KeepSecrets, c.KeepSecrets),
 		PublicInterface: cmp.Or(c.PublicInterface, p.PublicInterface),
 		LeaseTimeout:    cmp.Or(c.LeaseTimeout, p.LeaseTimeout),
+		Disk:            cmp.Or(c.Disk, p.Disk),
 		Optional:        grow(p.Optional, c.Optional),
 	}
 }

@@ -122,6 +122,7 @@ type Identity struct {
 	KeepSecrets     []string                 `yaml:"keep_secrets" json:"keep_secrets,omitempty" doc:"secrets that stay as baked, by name, or all"`
 	PublicInterface string                   `yaml:"public_interface" json:"public_interface,omitempty" doc:"link of the public face; default: that of the default route"`
 	LeaseTimeout    identity.Duration        `yaml:"lease_timeout" json:"lease_timeout,omitempty" doc:"how long a clone waits for an address; default 120s"`
+	Disk            identity.DiskPolicy      `yaml:"disk" json:"disk,omitempty" enum:"grow,keep" doc:"whether a clone with a larger disk grows its root file system; default grow"`
 	Optional        []string                 `yaml:"optional" json:"optional,omitempty" doc:"changes (kind:where) that may find nothing"`
 }
 
@@ -177,6 +178,6 @@ func (r *Recipe) Policy() identity.Policy {
 	i := r.Identity
 	return identity.Policy{
 		Hostname: i.Hostname, Endpoints: i.Endpoints, KeepSecrets: i.KeepSecrets,
-		PublicInterface: i.PublicInterface, LeaseTimeout: i.LeaseTimeout, Optional: i.Optional,
+		PublicInterface: i.PublicInterface, LeaseTimeout: i.LeaseTimeout, Disk: i.Disk, Optional: i.Optional,
 	}
 }

@@ -163,7 +163,7 @@ func answersOf(c *cli.Context) (adopt.Answers, error) {
 }
 
 // policyKeys are the names of identity.Policy's fields.
-var policyKeys = []string{"hostname", "endpoints", "keep_secrets", "lease_timeout", "optional"}
+var policyKeys = []string{"hostname", "endpoints", "keep_secrets", "lease_timeout", "disk", "optional"}
 
 // policyOf reads --policy. Values of lists are separated by commas.
 func policyOf(settings []string, public string) (identity.Policy, error) {
@@ -179,7 +179,8 @@ func policyOf(settings []string, public string) (identity.Policy, error) {
 			values[key] = strings.Split(value, ",")
 		}
 		if key == "hostname" && value != string(identity.KeepHostname) && value != string(identity.HostnameFromMAC) ||
-			key == "endpoints" && value != string(identity.PublicEndpoints) && value != string(identity.AllEndpoints) {
+			key == "endpoints" && value != string(identity.PublicEndpoints) && value != string(identity.AllEndpoints) ||
+			key == "disk" && value != string(identity.GrowDisk) && value != string(identity.KeepDisk) {
 			return p, badPolicy(s)
 		}
 	}
@@ -195,7 +196,7 @@ func policyOf(settings []string, public string) (identity.Policy, error) {
 
 func badPolicy(s string) error {
 	return report.Faultf(report.Usage, "cannot read --policy %q", s).
-		WithHint("hostname=keep or from-mac; endpoints=all or public; keep_secrets=NAME,NAME; lease_timeout=120s; optional=CHANGE,CHANGE")
+		WithHint("hostname=keep or from-mac; endpoints=all or public; keep_secrets=NAME,NAME; lease_timeout=120s; disk=grow or keep; optional=CHANGE,CHANGE")
 }
 
 // derive opens the original and settles everything that can be known before anything is written.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"os"
 	"testing"
@@ -13,7 +12,7 @@ var updateScripts = flag.Bool("update", false, "write the golden parts of the sc
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"goldsmith": func() {
-		os.Exit(int(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)))
+		os.Exit(int(process()))
 	}})
 }
 

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,11 +15,13 @@ import (
 	"goldsmith/firstboot/report"
 )
 
-func main() {
+func main() { os.Exit(int(process())) }
+
+// process is the program as a process: with the arguments, files and signals that one has.
+func process() report.Code {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(int(code))
+	defer stop()
+	return run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
 }
 
 // run is the whole program without the process around it.
@@ -26,6 +29,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	app := newApp()
 	app.Reader, app.Writer, app.ErrWriter = stdin, stdout, stderr
 	err := app.RunContext(ctx, flagsFirst(app, args))
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = report.Faultf(report.Stopped, "interrupted") // whatever was cut short by that
+	}
 	if err != nil {
 		fmt.Fprint(stderr, report.Explain("goldsmith", err))
 	}

@@ -63,6 +63,8 @@ func family(c plan.Change) (string, func(context.Context, *host.Host, *journal.J
 		return "ovsdb", writeOVS, nil
 	case plan.Hostname:
 		return "hostname", writeHostname, nil
+	case plan.Size:
+		return sizeBatch, writeSize, nil
 	}
 	if _, ok := codecs[c.Kind]; ok {
 		return "settings " + c.Where, writeSettings, nil

@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"goldsmith/firstboot/host/volume"
 )
 
 // A Host is one machine with both halves of the door.
@@ -79,6 +81,14 @@ func (h *Host) KernelHostname() (string, error) {
 		return "", fmt.Errorf("cannot read the host name: %w", err)
 	}
 	return unix.ByteSliceToString(u.Nodename[:]), nil
+}
+
+// Root returns what the root file system stands on.
+func (h *Host) Root() (*volume.Root, error) {
+	if !h.running {
+		return nil, nil
+	}
+	return volume.Look("/")
 }
 
 // OpenFile opens a file below the root for the caller's own use, such as a journal or a lock.

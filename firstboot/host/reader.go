@@ -8,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+
+	"goldsmith/firstboot/host/volume"
 )
 
 // ErrNoDatabase is returned, wrapped, when rows are asked of a machine where no database server can be reached. A rewriter
@@ -38,6 +40,9 @@ type Reader interface {
 	Running() bool
 	// KernelHostname returns the running kernel's host name.
 	KernelHostname() (string, error)
+	// Root returns what the running machine's root file system stands on; nil in a tree, in a container, and where it is no
+	// file system that can grow.
+	Root() (*volume.Root, error)
 
 	// Schemas returns the names of the databases.
 	Schemas(ctx context.Context) ([]string, error)

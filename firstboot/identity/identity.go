@@ -98,6 +98,8 @@ type Policy struct {
 	PublicInterface string `json:"public_interface,omitempty"`
 	// LeaseTimeout is how long the stack phase waits for an address. Zero: 120 s.
 	LeaseTimeout Duration `json:"lease_timeout,omitempty"`
+	// Disk says what a clone does when its disk is larger than the image's; empty: it grows.
+	Disk DiskPolicy `json:"disk,omitempty"`
 	// Optional names changes ("kind:where") that may find nothing.
 	Optional []string `json:"optional,omitempty"`
 }
@@ -118,6 +120,15 @@ type EndpointsPolicy string
 const (
 	PublicEndpoints EndpointsPolicy = "public" // internal and admin stay where they are
 	AllEndpoints    EndpointsPolicy = "all"
+)
+
+// DiskPolicy says what becomes of a disk that is larger than the image.
+type DiskPolicy string
+
+// The two disk policies.
+const (
+	GrowDisk DiskPolicy = "grow" // the last partition, LVM and the root file system take all of it
+	KeepDisk DiskPolicy = "keep" // the room stays free
 )
 
 // A Duration is a time.Duration that is written as a string ("90s") in JSON and YAML.

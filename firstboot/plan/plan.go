@@ -19,6 +19,7 @@ const (
 	DBHost   Kind = "dbhost"   // Where: mysql.user; Key: user@host; the host that the account is bound to
 	OVS      Kind = "ovs"      // Where: table; Key: record column[:key]
 	Hostname Kind = "hostname" // Where: kernel; the running machine's host name
+	Size     Kind = "size"     // Where: mount point; how much of the disk its file system takes
 )
 
 // A Value is what stands, or shall stand, at a place. The zero Value is an empty text that is there.
@@ -78,6 +79,7 @@ type Change struct {
 	Why     string   `json:"why"`
 	Restart []string `json:"restart,omitempty"` // units that run on the old value until they are restarted
 	Secret  bool     `json:"secret,omitempty"`  // Was and Want are never shown
+	Spare   bool     `json:"spare,omitempty"`   // the clone is itself without it: a failure is a warning
 }
 
 // ID names the place: kind:where, and the key inside it.

@@ -12,7 +12,7 @@ func All() []Rewriter {
 	return []Rewriter{
 		// every machine, before the network
 		hostname(), machineID(), sshKeys(),
-		udevNames(), networkScripts(), ifupdown(), netplanFiles(), networkManager(), networkd(), dhcpClients(), leases(), openVSwitch(), initiatorName(), libvirt(), vdsm(), leftAlone(),
+		udevNames(), networkScripts(), ifupdown(), netplanFiles(), networkManager(), networkd(), dhcpClients(), leases(), openVSwitch(), initiatorName(), libvirt(), vdsm(), leftAlone(), rootDisk(),
 		// every machine, with its address
 		accounts(), hostsFile(), debconfAnswers(), packstackAnswers(), knownHosts(), firewall(),
 		// what stacks stand on
