@@ -37,7 +37,7 @@ func lvm(ctx context.Context, args ...string) error {
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return errors.New("cannot grow logical volume: the tool lvm is missing (package lvm2)")
-	case err != nil && !bytes.Contains(out, []byte("matches existing size")):
+	case err != nil && !bytes.Contains(out, []byte("matches existing size")) && !bytes.Contains(out, []byte("No size change")):
 		return fmt.Errorf("cannot grow logical volume: %s: %w: %.200s", args[0], err, bytes.TrimSpace(out))
 	}
 	return nil
