@@ -28,7 +28,9 @@ func (m *Machine) connect(ctx context.Context, was string) error {
 		client, err := m.dial(ctx)
 		if err == nil {
 			m.conn = client
-			id, err := m.bootID(ctx)
+			asking, stop := context.WithTimeout(ctx, dialPatience)
+			id, err := m.bootID(asking)
+			stop()
 			if err == nil && id != was {
 				return nil
 			}
@@ -130,14 +132,17 @@ func (m *Machine) session(ctx context.Context, command string, in io.Reader, out
 	if m.conn == nil {
 		return errors.New("no connection to the machine")
 	}
-	s, err := m.conn.NewSession()
+	conn := m.conn
+	stop := context.AfterFunc(ctx, func() { conn.Close() }) // also while a session opens: the machine may go down in that moment
+	defer stop()
+	s, err := conn.NewSession()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("cannot talk to the machine: %w", err)
 	}
 	defer s.Close()
-	conn := m.conn
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
 	w := &locked{w: out}
 	s.Stdin, s.Stdout, s.Stderr = in, w, w
 	err = s.Run(command)
@@ -191,8 +196,11 @@ func (m *Machine) Reboot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The answer may come, or the connection may break first.
-	if err := m.session(ctx, "systemctl reboot", nil, io.Discard); err != nil && ctx.Err() != nil {
+	// The answer may come, or the connection may break first, or hang: QEMU's network does not tell that the other end is gone.
+	asking, cancel := context.WithTimeout(ctx, dialPatience)
+	err = m.session(asking, "systemctl reboot", nil, io.Discard)
+	cancel()
+	if err != nil && ctx.Err() != nil {
 		return err
 	}
 	m.hangUp()
