@@ -12,9 +12,10 @@ FUZZTIME ?= 20s
 BUDGET := 9000000 # bytes of firstboot
 
 # firstboot goes into every image and its start delays every boot, so it is built small: no inlining, no padding between
-# functions, no assembler in cryptography (it hashes a few passwords), no documentation and no guesses of the flag library.
-FIRSTBOOT_BUILD = CGO_ENABLED=0 $(GO) build -tags urfave_cli_no_docs,urfave_cli_no_suggest,purego -trimpath -gcflags=all=-l \
-	-ldflags '-s -w -buildid= -funcalign=1'
+# functions, no assembler in cryptography (it hashes a few passwords), the smaller of Go's two garbage collectors (it runs for
+# seconds), no documentation and no guesses of the flag library. cmd/firstboot/deps_test.go builds it the same way.
+FIRSTBOOT_BUILD = CGO_ENABLED=0 GOEXPERIMENT=nogreenteagc $(GO) build -tags urfave_cli_no_docs,urfave_cli_no_suggest,purego \
+	-trimpath -gcflags=all=-l -ldflags '-s -w -buildid= -funcalign=1'
 
 LINT_VERSION := v2.15.0
 LINT := .cache/bin/golangci-lint-$(LINT_VERSION)

@@ -89,7 +89,7 @@ func TestSize(t *testing.T) {
 	bin := filepath.Join(t.TempDir(), "firstboot")
 	cmd := exec.Command("go", "build", "-tags", "urfave_cli_no_docs,urfave_cli_no_suggest,purego", "-trimpath", "-gcflags=all=-l",
 		"-ldflags", "-s -w -buildid= -funcalign=1", "-o", bin, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=nogreenteagc")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
