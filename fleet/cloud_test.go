@@ -50,7 +50,7 @@ type client struct {
 func admin(t *testing.T, s *fleet.State, n int) *client {
 	t.Helper()
 	told := secrets(t, s, n)
-	list, err := s.Look(s.Clones[n : n+1])
+	list, err := s.Look(t.Context(), s.Clones[n : n+1])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,11 +226,11 @@ func until(t *testing.T, what string, missing func() string) {
 // strangersOf names a node of a cluster that another node cannot resolve.
 func strangersOf(t *testing.T, ctl *fleet.State, i int, s *fleet.State) string {
 	t.Helper()
-	at, err := s.Look(s.Clones)
+	at, err := s.Look(t.Context(), s.Clones)
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, err := ctl.Look(ctl.Clones[i : i+1])
+	head, err := ctl.Look(t.Context(), ctl.Clones[i : i+1])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func strangersOf(t *testing.T, ctl *fleet.State, i int, s *fleet.State) string {
 // ownFaces: what other nodes reach a compute by is its own address.
 func ownFaces(t *testing.T, s *fleet.State) {
 	t.Helper()
-	at, err := s.Look(s.Clones)
+	at, err := s.Look(t.Context(), s.Clones)
 	if err != nil {
 		t.Fatal(err)
 	}
