@@ -50,7 +50,7 @@ type client struct {
 func admin(t *testing.T, s *fleet.State, n int) *client {
 	t.Helper()
 	told := secrets(t, s, n)
-	list, err := s.Look(t.Context(), s.Clones[n : n+1])
+	list, err := s.Look(t.Context(), s.Clones[n:n+1])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func strangersOf(t *testing.T, ctl *fleet.State, i int, s *fleet.State) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, err := ctl.Look(t.Context(), ctl.Clones[i : i+1])
+	head, err := ctl.Look(t.Context(), ctl.Clones[i:i+1])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func sector(t *testing.T, dir string, program []byte, text string) string {
 }
 
 // start starts a machine that never answers, and returns what is said about it.
-func start(t *testing.T, ctx context.Context, program []byte, text string, change func(*Spec)) error {
+func start(ctx context.Context, t *testing.T, program []byte, text string, change func(*Spec)) error {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "vm-") // sockets want a short path
 	if err != nil {
@@ -93,7 +93,7 @@ func start(t *testing.T, ctx context.Context, program []byte, text string, chang
 // TestNobodyAnswers shows what is said when SSH does not come up in time: how long, what last, and where the rest is.
 func TestNobodyAnswers(t *testing.T) {
 	begin := time.Now()
-	err := start(t, t.Context(), printer, "\x1b[1mgrub\x1b[0m: no such device\r\ngrub rescue> ", func(s *Spec) { s.Patience = 6 * time.Second })
+	err := start(t.Context(), t, printer, "\x1b[1mgrub\x1b[0m: no such device\r\ngrub rescue> ", func(s *Spec) { s.Patience = 6 * time.Second })
 	for _, want := range []string{"the machine did not answer by SSH within 6s", "it said last:\n  grub: no such device\n  grub rescue>"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in:\n%v", want, err)
@@ -109,7 +109,7 @@ func TestNobodyAnswers(t *testing.T) {
 
 // TestKernelPanicIsTold does not wait for the patience to end.
 func TestKernelPanicIsTold(t *testing.T) {
-	err := start(t, t.Context(), printer, "[    1.2] VFS: Cannot open root\r\n[    1.3] "+panicMark+": VFS: Unable to mount root fs\r\n", func(s *Spec) { s.Patience = time.Minute })
+	err := start(t.Context(), t, printer, "[    1.2] VFS: Cannot open root\r\n[    1.3] "+panicMark+": VFS: Unable to mount root fs\r\n", func(s *Spec) { s.Patience = time.Minute })
 	want := "the machine's kernel has died: " + panicMark + ": VFS: Unable to mount root fs; it said last:\n  [    1.2] VFS: Cannot open root"
 	if !strings.Contains(err.Error(), want) {
 		t.Errorf("want %q, got:\n%v", want, err)
@@ -123,7 +123,7 @@ func TestFullDiskIsTold(t *testing.T) {
 		t.Skipf("cannot mount: %v", err) // without root there is no bake either
 	}
 	t.Cleanup(func() { unix.Unmount(small, unix.MNT_DETACH) })
-	err := start(t, t.Context(), writer, "", func(s *Spec) {
+	err := start(t.Context(), t, writer, "", func(s *Spec) {
 		s.Patience = time.Minute
 		full := filepath.Join(small, "disk0.qcow2")
 		if out, err := exec.Command("cp", s.Disks[0], full).CombinedOutput(); err != nil {
@@ -140,20 +140,20 @@ func TestFullDiskIsTold(t *testing.T) {
 func TestStartIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(3*time.Second, cancel)
-	if err := start(t, ctx, printer, "hello", func(s *Spec) { s.Patience = time.Minute }); !errors.Is(err, context.Canceled) {
+	if err := start(ctx, t, printer, "hello", func(s *Spec) { s.Patience = time.Minute }); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
 
 // TestWhatQEMUSays: its own words are the message when it does not start, or ends.
 func TestWhatQEMUSays(t *testing.T) {
-	err := start(t, t.Context(), printer, "", func(s *Spec) { s.Accel = "xyz" })
+	err := start(t.Context(), t, printer, "", func(s *Spec) { s.Accel = "xyz" })
 	if !strings.Contains(err.Error(), "the virtual machine has ended (exit status 1)") || !strings.Contains(err.Error(), "invalid accelerator xyz") {
 		t.Errorf("got:\n%v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err = start(t, ctx, printer, "", func(s *Spec) {
+	err = start(ctx, t, printer, "", func(s *Spec) {
 		s.Patience = time.Minute
 		dir := s.Dir
 		time.AfterFunc(4*time.Second, func() { exec.Command("pkill", "-KILL", "-f", dir+"/seed.iso").Run() })
