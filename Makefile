@@ -52,6 +52,7 @@ unit: ## run the tests that need no root and no tools
 proof: bin ## cut firstboot at every point; boot clones in virtual machines (QEMU, slow without KVM); run whole clouds and clusters
 	$(GO) test -tags integration -timeout 2h -count 1 -v -run KillMatrix ./firstboot/killmatrix -full
 	$(GO) test -tags vm -timeout 2h -count 1 -v -run VM ./...
+	$(GO) test -tags 'clones vm' -timeout 1h -count 1 -v -run Snapshot ./fleet
 	for r in $(CLOUDS); do bin/goldsmith bake --home $(HOME_DIR) --no-proof $$r; done
 	GOLDSMITH_HOME=$(HOME_DIR) $(GO) test -tags cloud -timeout 2h -count 1 -v -run Cloud ./fleet
 

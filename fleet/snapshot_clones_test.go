@@ -1,4 +1,4 @@
-//go:build clones
+//go:build clones && vm
 
 package fleet_test
 

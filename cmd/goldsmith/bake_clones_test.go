@@ -134,6 +134,7 @@ func TestBakeRoad(t *testing.T) {
 files: [{path: /etc/motd, content: "from the recipe\n", mode: "0600"}]
 steps:
 - {name: who, run: 'hostname > /root/baked-as; ip -4 -o addr show host0 > /root/address; ! ip route get 192.0.2.1'}
+audit: {accept: [{path: /root/baked-as, why: for this test}, {path: /root/address, why: for this test}]}
 `)
 	if code, out, errs := b.run("bake", "--until", "configure", recipe); code != report.Done || !strings.Contains(out, "stopped after phase configure") {
 		t.Fatalf("code %d\n%s%s", code, out, errs)
