@@ -27,6 +27,7 @@ func states(all []fleet.Standing) map[fleet.Condition]int {
 }
 
 func TestADHCPServerThatIsSilentForAWhileDelaysOnly(t *testing.T) {
+	t.Parallel()
 	b := bench(t)
 	s := spawn(t, b, order(t, b, "silent", 2))
 	if err := s.Lab.Server.Kill(t.Context()); err != nil {
@@ -49,6 +50,7 @@ func TestADHCPServerThatIsSilentForAWhileDelaysOnly(t *testing.T) {
 }
 
 func TestAnExhaustedPoolLeavesTheOthersUnharmed(t *testing.T) {
+	t.Parallel()
 	b := bench(t)
 	o := order(t, b, "pool", 3)
 	o.Lab.Pool = 2

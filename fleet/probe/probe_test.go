@@ -110,6 +110,8 @@ func django(root, password, end string) http.HandlerFunc {
 		case r.URL.Path == root+"/auth/login/":
 			http.SetCookie(w, &http.Cookie{Name: "csrftoken", Value: "c1", Path: "/"})
 			io.WriteString(w, `<form><input type="hidden" name="csrfmiddlewaretoken" value="x&amp;y"><input name="region" value="default" type="hidden" id="r"></form>`)
+		case r.URL.Path == end && session != nil && session.Value == "s1" && strings.HasPrefix(end, "/forbidden"):
+			http.Error(w, "You are not authorized to access this page", http.StatusForbidden)
 		case r.URL.Path == end && session != nil && session.Value == "s1":
 			io.WriteString(w, "Overview")
 		case r.URL.Path == end:
@@ -117,6 +119,14 @@ func django(root, password, end string) http.HandlerFunc {
 		default:
 			http.NotFound(w, r)
 		}
+	}
+}
+
+// deaf forgets the visitor's cookies.
+func deaf(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("Cookie")
+		h(w, r)
 	}
 }
 
@@ -129,6 +139,8 @@ func TestHorizon(t *testing.T) {
 	}{
 		{"at the root", django("", "s3cret", "/project/"), report.Pass, ""},
 		{"below /horizon", django("/horizon", "s3cret", "/horizon/project/"), report.Pass, ""},
+		{"no nova, so no first page", django("", "s3cret", "/forbidden"), report.Pass, ""},
+		{"a form that is not believed", deaf(django("", "s3cret", "/project/")), report.Fail, "403"},
 		{"the golden password", django("", "golden", "/project/"), report.Fail, "does not let admin in"},
 		{"sent to the golden machine after the login", django("", "s3cret", "http://198.51.100.77/project/"), report.Fail, "198.51.100.77"},
 		{"Django does not know the name", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusBadRequest) }, report.Fail, "400"},

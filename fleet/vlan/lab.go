@@ -75,7 +75,7 @@ func (l *Lab) Up(record func() error) error {
 	if err := os.MkdirAll(l.Dir, 0o700); err != nil {
 		return err
 	}
-	if err := ip("", "netns", "add", l.Namespace); err != nil {
+	if err := nameNamespace(l.Namespace); err != nil {
 		return fmt.Errorf("cannot make the network namespace %s: %w", l.Namespace, err)
 	}
 	first, _, err := l.addresses()
@@ -137,8 +137,7 @@ func (l *Lab) Down(ctx context.Context) error {
 	if err := l.Server.Kill(ctx); err != nil {
 		return fmt.Errorf("cannot stop the DHCP server of %s: %w", l.Namespace, err)
 	}
-	path := filepath.Join(namespaces, l.Namespace)
-	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Lstat(filepath.Join(namespaces, l.Namespace)); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	// The bridge goes first and by itself: a shell that somebody left in the namespace would keep both.
@@ -149,7 +148,7 @@ func (l *Lab) Down(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := ip("", "netns", "delete", l.Namespace); err != nil {
+	if err := unnameNamespace(l.Namespace); err != nil {
 		return fmt.Errorf("cannot remove the network namespace %s: %w", l.Namespace, err)
 	}
 	return nil

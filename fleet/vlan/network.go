@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"runtime"
 
@@ -220,4 +221,28 @@ func NewNamespace() (netns.NsHandle, error) {
 	}()
 	r := <-done
 	return r.h, r.err
+}
+
+// nameNamespace makes a network namespace under a name, as "ip netns add" does, but in this process: an ip that outlives a
+// killed goldsmith would make it after everything had been removed.
+func nameNamespace(name string) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
+		h, err := netns.NewNamed(name)
+		if err == nil {
+			err = h.Close()
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+// unnameNamespace removes the name of a network namespace, also one that was cut between its file and its mount.
+func unnameNamespace(name string) error {
+	path := filepath.Join(namespaces, name)
+	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	return os.Remove(path)
 }
