@@ -98,6 +98,7 @@ func cloud(t *testing.T) driver.Image {
 }
 
 func TestOpenStackClonesPassTheProof(t *testing.T) {
+	t.Parallel()
 	b := bench(t)
 	o := fleet.Order{Name: "cloud", Image: cloud(t), Count: 2, Driver: driver.Nspawn{}, Lab: lab("cloud")}
 	spawn(t, b, o)
@@ -119,6 +120,7 @@ func TestOpenStackClonesPassTheProof(t *testing.T) {
 }
 
 func TestOpenStackClonesThatAreNotRewrittenFailTheProof(t *testing.T) {
+	t.Parallel()
 	b := bench(t)
 	o := fleet.Order{Name: "unwritten", Image: cloud(t), Count: 2, Driver: driver.Nspawn{}, Lab: lab("unwritten"), Off: true}
 	s := spawn(t, b, o)

@@ -64,7 +64,7 @@ func (l Library) checkArchives(d *document, r *Recipe, s *shape) {
 		}
 		l.checkKey(d, &a.Key, s, p+".key")
 	}
-	unique(s, "archives", r.Archives, func(a Archive) string { return a.Name })
+	unique(s, "archives", "name", r.Archives, func(a Archive) string { return a.Name })
 }
 
 // checkSuites knows apt's two forms: suites with components, and a path that ends in a slash and has none.

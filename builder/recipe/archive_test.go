@@ -60,7 +60,7 @@ func TestArchiveMistakes(t *testing.T) {
 		"nothing said": {"- {}\n", []string{"4: archives[0].name: is missing", "4: archives[0].url: is missing", "4: archives[0].suites: is missing",
 			"4: archives[0].key: needs exactly one of content, source, template, url"}},
 		"twice": {"- {name: a, url: 'http://h/', suites: [./], key: {source: key.asc}}\n- {name: a, url: 'http://h/', suites: [./], key: {source: key.asc}}\n",
-			[]string{`5: archives[1]: "a" is there twice`}},
+			[]string{`5: archives[1].name: "a" is there twice`}},
 		"URL without a pin": {"- {name: a, url: 'http://h/', suites: [./], key: {url: 'https://h/k'}}\n", []string{"4: archives[0].key.fingerprints: is missing"}},
 		"pin of another key": {"- {name: a, url: 'http://h/', suites: [./], key: {source: key.asc, fingerprints: ['" + strings.Repeat("0", 40) + "']}}\n",
 			[]string{"4: archives[0].key.source: it holds the key " + testKey + ", which is not among the fingerprints"}},

@@ -13,15 +13,26 @@ import (
 // already, at, above or below the path, another one would only be its echo.
 func (s *shape) at(p, format string, args ...any) {
 	for _, m := range s.mistakes {
-		if strings.HasPrefix(p, m.Path) || strings.HasPrefix(m.Path, p) {
+		if within(p, m.Path) || within(m.Path, p) {
 			return
 		}
 	}
+	s.add(s.where(p), p, format, args...)
+}
+
+// where returns the line of a path, or of its nearest parent that was written down.
+func (s *shape) where(p string) *yaml.Node {
 	line, ok := s.lines[p]
 	for q := p; !ok && q != ""; line, ok = s.lines[q] {
 		q = q[:max(strings.LastIndexAny(q, ".["), 0)]
 	}
-	s.add(&yaml.Node{Line: line}, p, format, args...)
+	return &yaml.Node{Line: line}
+}
+
+// within says whether a path is another one or stands below it: steps[1].run is within steps[1], steps[10] is not.
+func within(p, above string) bool {
+	rest, ok := strings.CutPrefix(p, above)
+	return ok && (rest == "" || above == "" || strings.HasSuffix(above, ".") || rest[0] == '.' || rest[0] == '[')
 }
 
 // checkItems checks what one file says by itself, and inlines files and scripts.
@@ -43,7 +54,7 @@ func (l Library) checkItems(d *document, r *Recipe, s *shape) {
 	for i, a := range r.Audit.Accept {
 		s.accept(a, fmt.Sprintf("audit.accept[%d]", i))
 	}
-	unique(s, "audit.accept", r.Audit.Accept, func(a Accept) string { return a.Path })
+	unique(s, "audit.accept", "path", r.Audit.Accept, func(a Accept) string { return a.Path })
 	l.checkVMItems(d, r, s)
 	s.packages(r.Packages, "packages")
 	s.packages(r.Base.Packages, "base.packages")
@@ -51,9 +62,9 @@ func (l Library) checkItems(d *document, r *Recipe, s *shape) {
 	s.known(r.Stacks, "stacks", "stack", l.Stacks)
 	s.known(r.Seal.Enable, "seal.enable", "seal operation", l.SealOps)
 	s.known(r.Seal.Disable, "seal.disable", "seal operation", l.SealOps)
-	unique(s, "layers", r.Layers, func(g Layer) string { return g.Name })
-	unique(s, "steps", r.Steps, func(t Step) string { return t.Name })
-	unique(s, "files", r.Files, func(f File) string { return f.Path })
+	unique(s, "layers", "name", r.Layers, func(g Layer) string { return g.Name })
+	unique(s, "steps", "name", r.Steps, func(t Step) string { return t.Name })
+	unique(s, "files", "path", r.Files, func(f File) string { return f.Path })
 	s.need(r.Name != "", "name")
 }
 
@@ -63,13 +74,14 @@ func (s *shape) need(ok bool, p string) {
 	}
 }
 
-// unique refuses two items of one name: the second would silently win.
-func unique[T any](s *shape, list string, items []T, name func(T) string) {
+// unique refuses two items whose key says the same: the second would silently win.
+func unique[T any](s *shape, list, key string, items []T, name func(T) string) {
 	seen := map[string]bool{}
 	for i, it := range items {
 		n := name(it)
 		if n != "" && seen[n] {
-			s.at(fmt.Sprintf("%s[%d]", list, i), "%q is there twice", n)
+			p := fmt.Sprintf("%s[%d].%s", list, i, key) // no echo of what else is wrong with the item
+			s.add(s.where(p), p, "%q is there twice", n)
 		}
 		seen[n] = true
 	}

@@ -70,7 +70,8 @@ func TestMistakes(t *testing.T) {
 		"step without work":                        {"name: a\nextends: tiny\nsteps:\n- name: x\n", []string{"4: steps[0]: needs exactly one of run, script, openstack, opennebula"}},
 		"step without a name":                      {"name: a\nextends: tiny\nsteps:\n- run: x\n", []string{"4: steps[0].name: is missing"}},
 		"timeout without unit":                     {"name: a\nextends: tiny\nsteps:\n- {name: x, run: y, timeout: '10'}\n", []string{`4: steps[0].timeout: time: missing unit in duration "10"`}},
-		"twice the same step":                      {"name: a\nextends: tiny\nsteps:\n- {name: x, run: y}\n- {name: x, run: z}\n", []string{`5: steps[1]: "x" is there twice`}},
+		"twice the same step":                      {"name: a\nextends: tiny\nsteps:\n- {name: x, run: y}\n- {name: x, run: z}\n", []string{`5: steps[1].name: "x" is there twice`}},
+		"twice the same step, and it does nothing": {"name: a\nextends: tiny\nsteps:\n- {name: x, run: y}\n- {name: x}\n", []string{"5: steps[1]: needs exactly one of run, script, openstack, opennebula", `5: steps[1].name: "x" is there twice`}},
 		"key given twice":                          {"name: a\nname: b\nextends: tiny\n", []string{"2: name: is given twice"}},
 		"no name":                                  {"extends: tiny\n", []string{"1: name: is missing"}},
 		"layer without packages":                   {"name: a\nextends: tiny\nlayers:\n- name: x\n", []string{"4: layers[0].packages: is missing"}},
@@ -89,7 +90,7 @@ func TestMistakes(t *testing.T) {
 			`9: audit.accept[4].path: "x" does not fit ^/[^\n]+$`,
 		}},
 		"acceptance of all": {"name: a\nextends: tiny\naudit:\n  accept:\n  - {path: /*, why: y}\n  - {path: /x, why: y}\n  - {path: /x, why: z}\n", []string{
-			`5: audit.accept[0].path: "/*" accepts everything`, `7: audit.accept[2]: "/x" is there twice`,
+			`5: audit.accept[0].path: "/*" accepts everything`, `7: audit.accept[2].path: "/x" is there twice`,
 		}},
 		"no base":   {"name: a\n", []string{"0: base.suite: is missing (or base.image, or extends)"}},
 		"two bases": {"name: a\nbase: {image: x, suite: bookworm}\n", []string{"0: base: has both an image and packages; use one"}},

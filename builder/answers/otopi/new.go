@@ -1,6 +1,7 @@
 package otopi
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -153,16 +154,18 @@ func set(f *pyconf.File, key, value string) (*pyconf.File, error) {
 // typed puts the type of its key in front of every value that has none.
 func (m *Model) typed(values map[string]string) (map[string]string, error) {
 	out := map[string]string{}
-	for k, v := range values {
+	var errs []error
+	for _, k := range slices.Sorted(maps.Keys(values)) {
+		v := values[k]
 		key, here := m.Key(k)
 		if _, err := ParseValue(v); err != nil && here && len(key.Types) > 0 {
 			v = key.Types[0] + ":" + v
 		} else if err != nil {
-			return nil, fmt.Errorf("cannot set %s: %w", k, err)
+			errs = append(errs, fmt.Errorf("cannot set %s: %w", k, err))
 		}
 		out[k] = v
 	}
-	return out, nil
+	return out, errors.Join(errs...)
 }
 
 // refuseBad returns the errors that Check finds at the keys that were set.

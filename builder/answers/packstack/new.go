@@ -24,14 +24,12 @@ type Options struct {
 // New writes a complete answer file: every key of the release once, in packstack's order, in pure ASCII, every password
 // random. A value that Check would call an error is refused, all of them at once, as [lint.Rejected].
 func New(m *Model, o Options) ([]byte, error) {
-	given, err := o.answers(m)
-	if err != nil {
-		return nil, err
-	}
+	given, wrong := o.answers(m)
 	values := map[string]string{}
 	for _, p := range m.Parameters() {
 		v, ok := given[p.Key]
 		if !ok {
+			var err error
 			if v, err = o.fill(p); err != nil {
 				return nil, err
 			}
@@ -43,33 +41,34 @@ func New(m *Model, o Options) ([]byte, error) {
 	}
 	data := render(m, o.Preset, values)
 	if report := Check(data, m, nil); report.Errors > 0 {
-		return nil, &lint.Rejected{Findings: report.Findings}
+		wrong = append(wrong, report.Findings...)
+	}
+	if len(wrong) > 0 {
+		return nil, &lint.Rejected{Findings: wrong}
 	}
 	return data, nil
 }
 
-// answers are those of the preset and of Set, or every reason against them.
-func (o Options) answers(m *Model) (map[string]string, error) {
+// answers are those of the preset and of Set, and what is wrong with those that cannot be written at all.
+func (o Options) answers(m *Model) (map[string]string, []lint.Finding) {
 	given := map[string]string{}
 	if o.Preset != nil {
 		given = o.Preset.Answers()
 	}
 	var log lint.Log
-	for _, k := range slices.Sorted(maps.Keys(o.Set)) {
-		if p := m.resolve(&log, k); p != nil {
-			given[p.Key] = o.Set[k]
-		}
-		oneLine(&log, k, o.Set[k])
-	}
-	if list := log.Findings(); len(list) > 0 {
-		return nil, &lint.Rejected{Findings: list}
-	}
-	return given, nil
+	m.take(&log, given, o.Set)
+	return given, log.Findings()
 }
 
-func oneLine(log *lint.Log, key, value string) {
-	if strings.ContainsAny(value, "\r\n") {
-		log.Errorf(0, "bad-value", key, "%s: a value has one line", key)
+// take puts the answers of set into values by the names of their parameters, and notes those that cannot be written.
+func (m *Model) take(log *lint.Log, values, set map[string]string) {
+	for _, k := range slices.Sorted(maps.Keys(set)) {
+		p := m.resolve(log, k)
+		if strings.ContainsAny(set[k], "\r\n") {
+			log.Errorf(0, "bad-value", k, "%s: a value has one line", k)
+		} else if p != nil {
+			values[p.Key] = set[k]
+		}
 	}
 }
 
@@ -168,10 +167,11 @@ type Edit struct {
 // Set returns data with the edit done: comments, order and everything else stay, every changed key stands there once, and
 // older names of it are gone. A file that does not parse and a new value that Check calls an error are refused.
 func Set(data []byte, m *Model, e Edit) ([]byte, error) {
-	values, gone, err := e.resolve(m)
+	values, wrong, err := e.resolve(m)
 	if err != nil {
 		return nil, err
 	}
+	gone := slices.Clone(e.Delete) // any key may be taken out, above all those that packstack does not know
 	f := pyconf.Parse(data, pyconf.Lower)
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		if s, ok := f.Get(Section, key); ok && len(s.More) > 0 {
@@ -188,22 +188,17 @@ func Set(data []byte, m *Model, e Edit) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if err := refuseBad(f.Bytes(), m, values); err != nil {
-		return nil, err
+	if wrong = append(wrong, bad(f.Bytes(), m, values)...); len(wrong) > 0 {
+		return nil, &lint.Rejected{Findings: wrong}
 	}
 	return f.Bytes(), nil
 }
 
-// resolve checks the keys and makes the secrets.
-func (e Edit) resolve(m *Model) (values map[string]string, gone []string, err error) {
+// resolve makes the secrets, and finds what is wrong with the edit itself.
+func (e Edit) resolve(m *Model) (values map[string]string, wrong []lint.Finding, err error) {
 	var log lint.Log
 	values = map[string]string{}
-	for _, k := range slices.Sorted(maps.Keys(e.Set)) {
-		if p := m.resolve(&log, k); p != nil {
-			values[p.Key] = e.Set[k]
-		}
-		oneLine(&log, k, e.Set[k])
-	}
+	m.take(&log, values, e.Set)
 	for _, k := range e.Generate {
 		p := m.resolve(&log, k)
 		switch {
@@ -216,23 +211,16 @@ func (e Edit) resolve(m *Model) (values map[string]string, gone []string, err er
 			}
 		}
 	}
-	// Any key may be taken out, above all those that packstack does not know.
-	if list := log.Findings(); len(list) > 0 {
-		return nil, nil, &lint.Rejected{Findings: list}
-	}
-	return values, slices.Clone(e.Delete), nil
+	return values, log.Findings(), nil
 }
 
-// refuseBad returns the errors that Check finds at the keys that were set.
-func refuseBad(data []byte, m *Model, values map[string]string) error {
+// bad returns the errors that Check finds at the keys that were set.
+func bad(data []byte, m *Model, values map[string]string) []lint.Finding {
 	var bad []lint.Finding
 	for _, f := range Check(data, m, nil).Findings {
 		if _, changed := values[strings.ToUpper(f.Key)]; changed && f.Severity == lint.Error {
 			bad = append(bad, f)
 		}
 	}
-	if len(bad) > 0 {
-		return &lint.Rejected{Findings: bad}
-	}
-	return nil
+	return bad
 }

@@ -138,6 +138,10 @@ func TestNewRefusesAllBadAnswersAtOnce(t *testing.T) {
 	if !errors.As(err, &r) || strings.Count(err.Error(), "\n") != 1 {
 		t.Errorf("error %q, want two lines", err)
 	}
+	_, err = New(m, Options{Random: dice(), Set: map[string]string{"CONFIG_NOVA_FOO": "1", "CONFIG_REDIS_PORT": "0"}})
+	if err == nil || !strings.Contains(err.Error(), "CONFIG_NOVA_FOO is no parameter") || !strings.Contains(err.Error(), "CONFIG_REDIS_PORT") {
+		t.Errorf("error %q, want the unknown key and the bad value", err)
+	}
 }
 
 func TestSetEditsInPlace(t *testing.T) {
@@ -178,9 +182,11 @@ func TestSetRefuses(t *testing.T) {
 		edit Edit
 		want string
 	}{
-		"an unknown key":         {"[general]\n", Edit{Set: map[string]string{"CONFIG_NOVA_FOO": "1"}}, "CONFIG_NOVA_FOO is no parameter of packstack 17.0.0"},
-		"an old name":            {"[general]\n", Edit{Set: map[string]string{"CONFIG_MYSQL_PW": "1"}}, "CONFIG_MYSQL_PW is an old name of CONFIG_MARIADB_PW"},
-		"a bad value":            {"[general]\n", Edit{Set: map[string]string{"CONFIG_DEBUG_MODE": "N"}}, `CONFIG_DEBUG_MODE: "N" is not one of y, n (case counts: write n)`},
+		"an unknown key": {"[general]\n", Edit{Set: map[string]string{"CONFIG_NOVA_FOO": "1"}}, "CONFIG_NOVA_FOO is no parameter of packstack 17.0.0"},
+		"an old name":    {"[general]\n", Edit{Set: map[string]string{"CONFIG_MYSQL_PW": "1"}}, "CONFIG_MYSQL_PW is an old name of CONFIG_MARIADB_PW"},
+		"a bad value":    {"[general]\n", Edit{Set: map[string]string{"CONFIG_DEBUG_MODE": "N"}}, `CONFIG_DEBUG_MODE: "N" is not one of y, n (case counts: write n)`},
+		"an unknown key and a bad value": {"[general]\n", Edit{Set: map[string]string{"CONFIG_NOVA_FOO": "1", "CONFIG_DEBUG_MODE": "N"}},
+			"CONFIG_NOVA_FOO is no parameter of packstack 17.0.0\nCONFIG_DEBUG_MODE: \"N\" is not one of y, n (case counts: write n)"},
 		"a secret of no secret":  {"[general]\n", Edit{Generate: []string{"CONFIG_DEBUG_MODE"}}, "CONFIG_DEBUG_MODE is no secret"},
 		"a file without section": {"CONFIG_DEBUG_MODE=n\n", Edit{Set: map[string]string{"CONFIG_DEBUG_MODE": "y"}}, "cannot set CONFIG_DEBUG_MODE: line 1: the file does not parse"},
 		"to lose a swallowed line": {"[general]\nCONFIG_DEBUG_MODE=n\n  CONFIG_PROVISION_DEMO=n\n", Edit{Set: map[string]string{"CONFIG_DEBUG_MODE": "y"}},
