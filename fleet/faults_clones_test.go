@@ -4,6 +4,7 @@ package fleet_test
 
 import (
 	"context"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +27,20 @@ func states(all []fleet.Standing) map[fleet.Condition]int {
 	return out
 }
 
+const waiting = fleet.Condition(report.Waiting)
+
+// until waits for clones to be in these conditions, and returns those that they are in, with what a user who waited as long
+// would read.
+func until(t *testing.T, b fleet.Bench, name string, want map[fleet.Condition]int) (map[fleet.Condition]int, error) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; {
+		all, err := b.Wait(t.Context(), name, time.Second, nil)
+		if got := states(all); maps.Equal(got, want) || time.Now().After(end) {
+			return got, err
+		}
+	}
+}
+
 func TestADHCPServerThatIsSilentForAWhileDelaysOnly(t *testing.T) {
 	t.Parallel()
 	b := bench(t)
@@ -33,18 +48,17 @@ func TestADHCPServerThatIsSilentForAWhileDelaysOnly(t *testing.T) {
 	if err := s.Lab.Server.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	all, err := b.Wait(t.Context(), "silent", 40*time.Second, nil)
+	silence := time.Now()
+	got, err := until(t, b, "silent", map[fleet.Condition]int{waiting: 2})
 	if report.CodeOf(err) != report.Unverified || !strings.Contains(err.Error(), "still waiting") {
-		t.Errorf("while the server is silent: %v", err)
+		t.Errorf("while the server is silent the clones are %v: %v", got, err)
 	}
-	if states(all)[fleet.Condition(report.Waiting)] != 2 {
-		t.Errorf("while the server is silent the clones are %v", states(all))
-	}
+	time.Sleep(30*time.Second - time.Since(silence))
 	if err := s.Lab.Serve(func() error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Lab.Server.Kill(context.WithoutCancel(t.Context())) })
-	if _, err := b.Wait(t.Context(), "silent", 90*time.Second, nil); err != nil {
+	if _, err := b.Wait(t.Context(), "silent", patience, nil); err != nil {
 		t.Errorf("after it came back: %v", err)
 	}
 }
@@ -55,12 +69,13 @@ func TestAnExhaustedPoolLeavesTheOthersUnharmed(t *testing.T) {
 	o := order(t, b, "pool", 3)
 	o.Lab.Pool = 2
 	spawn(t, b, o)
-	all, err := b.Wait(t.Context(), "pool", 60*time.Second, nil)
+	got, err := until(t, b, "pool", map[fleet.Condition]int{fleet.Condition(report.Ready): 2, waiting: 1})
 	if report.CodeOf(err) != report.Unverified || strings.Count(err.Error(), "is not ready") != 1 {
-		t.Errorf("got %v", err)
+		t.Errorf("the clones are %v: %v", got, err)
 	}
-	if got := states(all); got[fleet.Condition(report.Ready)] != 2 || got[fleet.Condition(report.Waiting)] != 1 {
-		t.Errorf("the clones are %v", got)
+	time.Sleep(10 * time.Second) // who has no address does not take another's
+	if later, err := until(t, b, "pool", got); err == nil {
+		t.Errorf("the clones became %v", later)
 	}
 }
 
