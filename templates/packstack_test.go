@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"goldsmith/firstboot/host/hosttest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -37,7 +39,7 @@ type scene struct {
 
 func newScene(t *testing.T) scene {
 	t.Helper()
-	s := scene{t, t.TempDir()}
+	s := scene{t, hosttest.Dir(t)}
 	for _, d := range []string{"bin", "says", "fails", "etc/ssh", "etc/yum.repos.d", "etc/selinux", "etc/goldsmith", "etc/httpd/conf.d", "etc/cloud/cloud.cfg.d", "root/.ssh", "var/tmp"} {
 		if err := os.MkdirAll(filepath.Join(s.dir, d), 0o755); err != nil {
 			t.Fatal(err)

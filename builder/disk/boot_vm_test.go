@@ -46,6 +46,14 @@ func debianTree(t *testing.T) string {
 // withMarker copies the tree and adds a unit that prints the marker and powers the machine off.
 func withMarker(t *testing.T, source, dir string) string {
 	t.Helper()
+	target, root := copyOfTree(t, source, dir)
+	addUnit(t, root, "echo "+bootMarker+"; findmnt -no SOURCE,FSTYPE /")
+	return target
+}
+
+// copyOfTree copies a tree to a place where it may be changed.
+func copyOfTree(t *testing.T, source, dir string) (string, *tree.FS) {
+	t.Helper()
 	target := filepath.Join(dir, "tree")
 	if err := os.Mkdir(target, 0o755); err != nil {
 		t.Fatal(err)
@@ -59,12 +67,17 @@ func withMarker(t *testing.T, source, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer root.Close()
+	t.Cleanup(func() { root.Close() })
 	if err := tree.Copy(t.Context(), root.Fd(), from.Fd(), nil); err != nil {
 		t.Fatal(err)
 	}
-	unit := "[Unit]\nSuccessAction=poweroff\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo " + bootMarker +
-		" >/dev/ttyS0; findmnt -no SOURCE,FSTYPE / >/dev/ttyS0'\n"
+	return target, root
+}
+
+// addUnit adds a unit that runs a line of shell, which must have no quotes, and powers the machine off.
+func addUnit(t *testing.T, root *tree.FS, line string) {
+	t.Helper()
+	unit := "[Unit]\nSuccessAction=poweroff\nFailureAction=poweroff\n[Service]\nType=oneshot\nExecStart=/bin/sh -c '(" + line + ") >/dev/ttyS0 2>&1'\n"
 	if err := root.WriteFile("etc/systemd/system/marker.service", []byte(unit), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -75,10 +88,9 @@ func withMarker(t *testing.T, source, dir string) string {
 	if err := root.Symlink("../marker.service", wants+"/marker.service"); err != nil {
 		t.Fatal(err)
 	}
-	return target
 }
 
-func TestBootsFromItsOwnLoader(t *testing.T) {
+func TestVMBootsFromItsOwnLoader(t *testing.T) {
 	dir := scratch(t)
 	out := filepath.Join(dir, "golden.qcow2")
 	began := time.Now()
@@ -91,9 +103,20 @@ func TestBootsFromItsOwnLoader(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	began = time.Now()
-	qemu := exec.CommandContext(ctx, "qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
+	log := boot(ctx, t, out, "qcow2")
+	if !strings.Contains(log, bootMarker) {
+		t.Fatalf("the machine did not boot; its console:\n%s", log)
+	}
+	t.Logf("booted and powered off in %s", time.Since(began))
+	must(t, "qemu-img", "check", out)
+}
+
+// boot runs a machine until it powers itself off, and returns what it said on its serial console.
+func boot(ctx context.Context, t *testing.T, image, format string, more ...string) string {
+	t.Helper()
+	qemu := exec.CommandContext(ctx, "qemu-system-x86_64", append([]string{"-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
 		"-smp", "2", "-m", "1024", "-display", "none", "-nic", "none", "-no-reboot", "-serial", "stdio", "-monitor", "none",
-		"-drive", "if=virtio,format=qcow2,file="+out)
+		"-drive", "if=virtio,format=" + format + ",file=" + image}, more...)...)
 	console, err := qemu.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -106,11 +129,7 @@ func TestBootsFromItsOwnLoader(t *testing.T) {
 	if err := qemu.Wait(); err != nil {
 		t.Errorf("qemu: %v", err)
 	}
-	if !strings.Contains(log, bootMarker) {
-		t.Fatalf("the machine did not boot; its console:\n%s", log)
-	}
-	t.Logf("booted and powered off in %s", time.Since(began))
-	must(t, "qemu-img", "check", out)
+	return log
 }
 
 // readConsole returns all that the machine says.
