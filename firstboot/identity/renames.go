@@ -3,6 +3,7 @@ package identity
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -90,9 +91,16 @@ func names(nics []NIC) []string {
 	for _, n := range nics {
 		out = append(out, n.Name)
 	}
-	slices.SortFunc(out, natural)
+	sort.Sort(byNumber(out))
 	return out
 }
+
+// byNumber sorts by natural. slices.SortFunc would be compiled once more for it, and firstboot has a budget.
+type byNumber []string
+
+func (n byNumber) Len() int           { return len(n) }
+func (n byNumber) Less(i, j int) bool { return natural(n[i], n[j]) < 0 }
+func (n byNumber) Swap(i, j int)      { n[i], n[j] = n[j], n[i] }
 
 // natural compares digits by their number and everything else by character.
 func natural(a, b string) int {

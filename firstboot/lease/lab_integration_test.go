@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
+	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -162,6 +164,39 @@ func TestWaitByDefaultRouteAmongSeveralNICs(t *testing.T) {
 		f, err := Wait(context.Background(), "", 5*time.Second)
 		if err != nil || f.Interface != "host0" || f.Address.String() != "10.0.0.7" {
 			t.Errorf("%+v, %v", f, err)
+		}
+	})
+}
+
+// The kernel has many routes, and those by which a machine reaches anybody are few.
+func TestDefaultRoutesAmongOthers(t *testing.T) {
+	v := newVLAN(t)
+	ns := v.machine("c1", "52:54:00:00:00:01")
+	in(t, ns, func() {
+		v.give("host0", "10.0.0.7/24", 0)
+		v.give("host0", "fd00::7/64", 0)
+		l, err := netlink.LinkByName("host0")
+		v.must(err)
+		n := l.Attrs().Index
+		anywhere := &net.IPNet{IP: net.IPv4zero, Mask: net.CIDRMask(0, 32)}
+		gateway := net.IPv4(10, 0, 0, 1)
+		for _, r := range []netlink.Route{
+			{LinkIndex: n, Gw: gateway, Priority: 100},
+			{Dst: anywhere, Priority: 300, MultiPath: []*netlink.NexthopInfo{{LinkIndex: n, Gw: gateway}, {LinkIndex: n, Gw: net.IPv4(10, 0, 0, 2)}}},
+			{LinkIndex: n, Gw: gateway, Table: 77},
+			{LinkIndex: n, Gw: gateway, Dst: &net.IPNet{IP: net.IPv4(0, 0, 0, 0), Mask: net.CIDRMask(1, 32)}},
+			{LinkIndex: n, Gw: gateway, Dst: &net.IPNet{IP: net.IPv4(10, 7, 0, 0), Mask: net.CIDRMask(16, 32)}},
+			{Dst: anywhere, Type: unix.RTN_UNREACHABLE, Priority: 900},
+			{LinkIndex: n, Gw: net.ParseIP("fd00::1"), Priority: 200},
+		} {
+			v.must(netlink.RouteAdd(&r))
+		}
+		got, err := defaultRoutes()
+		v.must(err)
+		sort.Slice(got, func(i, j int) bool { return got[i].metric < got[j].metric })
+		want := []route{{link: n, metric: 100}, {link: n, metric: 200, six: true}, {link: n, metric: 300}}
+		if !slices.Equal(got, want) {
+			t.Errorf("%+v, want %+v", got, want)
 		}
 	})
 }

@@ -4,8 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
-	"strings"
+	"sort"
 	"unsafe"
 
 	"github.com/vishvananda/netlink"
@@ -29,9 +28,16 @@ func nics(inContainer bool) ([]identity.NIC, error) {
 			out = append(out, identity.NIC{Name: l.Attrs().Name, MAC: mac})
 		}
 	}
-	slices.SortFunc(out, func(a, b identity.NIC) int { return strings.Compare(a.Name, b.Name) })
+	sort.Sort(byName(out))
 	return out, nil
 }
+
+// byName sorts without slices.SortFunc, which would be compiled once more for it: firstboot has a budget.
+type byName []identity.NIC
+
+func (n byName) Len() int           { return len(n) }
+func (n byName) Less(i, j int) bool { return n[i].Name < n[j].Name }
+func (n byName) Swap(i, j int)      { n[i], n[j] = n[j], n[i] }
 
 // isNIC tells a machine's own NIC from the links that its software makes. In a virtual machine every NIC has a device
 // behind it, and bridges, bonds, taps, VLANs, Open vSwitch's ports, and docker's veths have none. In a container the NIC is
