@@ -32,6 +32,7 @@ func askResidue(_ context.Context, s *rewriters.Scene) (report.Verdict, string) 
 		all = append(all, needles(id, s.To)...)
 	}
 	walk(s, "/etc", 0, func(name string, data []byte) {
+		data = append(data, rewriters.CertificateNames(data)...)
 		for _, n := range all {
 			if !contains(data, n) {
 				continue

@@ -14,7 +14,7 @@ func All() []Rewriter {
 		hostname(), machineID(), sshKeys(),
 		udevNames(), networkScripts(), ifupdown(), netplanFiles(), networkManager(), networkd(), dhcpClients(), leases(), openVSwitch(), initiatorName(), libvirt(), vdsm(), leftAlone(), rootDisk(),
 		// every machine, with its address
-		accounts(), hostsFile(), debconfAnswers(), packstackAnswers(), knownHosts(), firewall(),
+		accounts(), hostsFile(), debconfAnswers(), packstackAnswers(), knownHosts(), firewall(), certificates(),
 		// what stacks stand on
 		mariaDB(), mariaDBAccounts(), rabbitMQ(), redis(), memcacheD(), apacheVHosts(),
 		// stacks

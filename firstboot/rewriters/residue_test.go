@@ -95,7 +95,7 @@ func was(golden map[string]string, c plan.Change, place string) string {
 	if c.Row != nil && c.Row.Column == "" {
 		return golden[place]
 	}
-	return c.Was.Text
+	return c.Was.Text + certificateNames([]byte(c.Was.Text))
 }
 
 // placesOf names a change's places as the search does: a row that goes has several.

@@ -154,7 +154,7 @@ func (m *machine) files(t *testing.T) map[string]string {
 		}
 		name := strings.TrimPrefix(p, m.dir)
 		data, err := os.ReadFile(p)
-		out[name] = fmt.Sprintf("%v\n%s", info.Mode(), data)
+		out[name] = fmt.Sprintf("%v\n%s%s", info.Mode(), data, certificateNames(data))
 		return err
 	}))
 	for name, table := range m.f.Tables {
