@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"goldsmith/firstboot/plan"
 	"goldsmith/firstboot/text/pysettings"
@@ -76,10 +77,13 @@ func (s *Scene) djangoFile(path string) error {
 		}
 		s.Propose(plan.Change{Kind: plan.Kind(pysettings.Codec.Name), Where: path, Key: e.Key, Was: plan.Text(now),
 			Want: plan.Text(then), Why: "names the golden machine, or signs its cookies", Restart: s.by.Units,
-			Secret: e.Key == "SECRET_KEY"})
+			Secret: e.Key == "SECRET_KEY" || holdsPassword(now)})
 	}
 	return nil
 }
+
+// holdsPassword tells whether a value is one like DATABASES, with a password beside the host that follows.
+func holdsPassword(value string) bool { return strings.Contains(strings.ToUpper(value), "PASSWORD") }
 
 // planned tells whether a key of a file is in the plan already: a setting that is assigned twice is listed twice.
 func (s *Scene) planned(path, key string) bool {
