@@ -259,7 +259,7 @@ func (r *run) converge(ctx context.Context) error {
 }
 
 func (r *run) work(ctx context.Context) error {
-	if err := effect.Redo(r.Host, r.journal); err != nil {
+	if err := effect.Redo(ctx, r.Host, r.journal); err != nil {
 		return report.Faultf(report.Stopped, "cannot repair an interrupted write: %w", err)
 	}
 	p, err := r.plan(ctx)

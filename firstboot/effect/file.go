@@ -65,9 +65,12 @@ func store(h *host.Host, j *journal.Journal, name string, data []byte, meta host
 
 // Redo repairs the in-place writes that a cut may have torn, and removes the temporary files that it may have left: what is
 // planned now may have no use for their names. It runs before anything is planned.
-func Redo(h *host.Host, j *journal.Journal) error {
+func Redo(ctx context.Context, h *host.Host, j *journal.Journal) error {
 	var errs []error
 	for _, batch := range j.Begun() {
+		if batch == sizeBatch {
+			redoSize(ctx, h)
+		}
 		if kind, name, _ := strings.Cut(batch, " "); kind == "file" || kind == "settings" {
 			errs = append(errs, h.RemoveTemporary(name))
 		}

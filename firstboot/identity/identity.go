@@ -127,7 +127,7 @@ type DiskPolicy string
 
 // The two disk policies.
 const (
-	GrowDisk DiskPolicy = "grow" // the last partition and the root file system take all of it
+	GrowDisk DiskPolicy = "grow" // the last partition, LVM and the root file system take all of it
 	KeepDisk DiskPolicy = "keep" // the room stays free
 )
 

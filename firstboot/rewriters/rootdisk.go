@@ -11,10 +11,10 @@ import (
 // is a warning: a clone with a small disk is a clone all the same.
 func rootDisk() Rewriter {
 	return Rewriter{
-		Name: "disk", Short: "partition and root file system take all of a larger disk", Phase: Local, Base: true,
-		Owns: []Place{{Where: "/", Key: "size", Why: "ext4, xfs or btrfs, on the disk or its last partition"}},
+		Name: "disk", Short: "partition, logical volume and root file system take all of a larger disk", Phase: Local, Base: true,
+		Owns: []Place{{Where: "/", Key: "size", Why: "ext4, xfs or btrfs, on the disk, its last partition, or LVM there"}},
 		Leaves: []Place{{Where: "file systems of other kinds", Why: "vfat, ntfs and the like cannot be made larger while they are in use, or at all; " +
-			"what lies before another partition neither; LVM is for lvextend -r, or goldsmith grow on the image"}},
+			"nor can what lies before another partition"}},
 		Plan: func(_ context.Context, s *Scene) error {
 			if s.Policy.Disk == identity.KeepDisk {
 				return nil
@@ -28,7 +28,7 @@ func rootDisk() Rewriter {
 				s.Note("the root file system takes "+root.String(), root.Refused)
 			default:
 				s.Propose(plan.Change{Kind: plan.Size, Where: "/", Was: plan.Text(root.String()), Want: plan.Text(root.Whole()),
-					Why: "the disk is larger than the image", Spare: true})
+					Why: "the disk is larger than the image: " + root.Chain(), Spare: true})
 			}
 			return nil
 		},

@@ -29,24 +29,24 @@ func (r *Root) growPart(context.Context) error {
 	}
 	f, err := os.OpenFile(r.Disk.node(), os.O_RDWR, 0)
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot grow partition: %w", err)
 	}
 	defer f.Close()
 	list, end, err := enlarge(f, r.Disk.Size, r.SectorSize, r.Number, r.Start)
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot grow partition: %w", err)
 	}
 	for _, w := range list {
 		if _, err := f.WriteAt(w.data, w.at); err != nil {
-			return err
+			return fmt.Errorf("cannot grow partition: %w", err)
 		}
 		if err := f.Sync(); err != nil {
-			return err
+			return fmt.Errorf("cannot grow partition: %w", err)
 		}
 		cut.Point("table written")
 	}
 	if err := resize(f, r.Number, r.Start, end-r.Start); err != nil {
-		return err
+		return fmt.Errorf("cannot tell the kernel the partition's new size: %w", err)
 	}
 	cut.Point("partition grown")
 	return nil

@@ -183,6 +183,14 @@ func TestChecksum(t *testing.T) {
 	}
 }
 
+func TestGroupAndVolume(t *testing.T) {
+	for in, want := range map[string]string{"golden--vg-root": "golden-vg/root", "vg-a--b": "vg/a-b", "vg-root": "vg/root"} {
+		if got := groupAndVolume(in); got != want {
+			t.Errorf("%s: %s", in, got)
+		}
+	}
+}
+
 func TestParseMount(t *testing.T) {
 	for line, want := range map[string]*mount{
 		"22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw": {"254:1", "ext4"},

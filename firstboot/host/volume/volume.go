@@ -1,5 +1,5 @@
 // Package volume knows what the root file system of the running machine stands on, and makes all of it as large as the
-// disk: partition and file system. It asks the kernel and needs no tool. LVM is left to its own tools.
+// disk: partition, LVM volume, file system. It asks the kernel and needs no tool, but for LVM, which needs its own.
 //
 // Everything here is done on line, by steps that can be seen afterwards and that do no harm when they are done twice.
 package volume
@@ -19,10 +19,11 @@ import (
 type Root struct {
 	FS         string // ext4, xfs, btrfs
 	Size       int64  // of the file system
-	Volume     Device // what it is on: a partition, a disk
+	Volume     Device // what it is on: a logical volume, a partition, a disk
 	Part       Device // the partition, or the disk where there are none
 	Number     int    // of the partition; 0 where there are none
 	Start      int64  // of the partition
+	PV         int64  // what LVM takes the partition's size for; 0 without LVM
 	Disk       Device
 	SectorSize int64
 	// Refused says why the disk's room cannot be had; "" if it can.
@@ -49,6 +50,9 @@ func (r *Root) Room() int64 {
 	if r.Number > 0 {
 		room += max(0, r.Disk.Size-r.Start-r.Part.Size)
 	}
+	if r.PV > 0 {
+		room += max(0, r.Part.Size-r.PV)
+	}
 	return room
 }
 
@@ -65,6 +69,18 @@ func (r *Root) String() string {
 
 // Whole is what String says when everything is taken.
 func (r *Root) Whole() string { return fmt.Sprintf("all of %d MiB", r.Disk.Size>>20) }
+
+// Chain names what will grow.
+func (r *Root) Chain() string {
+	var parts []string
+	if r.Number > 0 {
+		parts = append(parts, "partition "+r.Part.Name)
+	}
+	if r.PV > 0 {
+		parts = append(parts, "logical volume "+r.Volume.Name)
+	}
+	return strings.Join(append(parts, r.FS), ", ")
+}
 
 // Look looks at the file system that is mounted at dir. It returns nil where there is nothing to grow: in a container, on
 // an overlay, on the network, or on a file system of another kind.
@@ -91,11 +107,14 @@ func Look(dir string) (*Root, error) {
 
 // below finds partition and disk.
 func (r *Root) below() error {
-	r.Part, r.Disk, r.SectorSize = r.Volume, r.Volume, 512
-	if _, err := os.Stat(sys(r.Volume) + "/dm"); err == nil {
-		return nil // LVM or the like; what its disk has is not ours to see
+	r.Part = r.Volume
+	if uuid, err := os.ReadFile(sys(r.Volume) + "/dm/uuid"); err == nil {
+		if err := r.logical(string(uuid)); err != nil || r.Refused != "" {
+			return err
+		}
 	}
 	dir := sys(r.Part)
+	r.Disk, r.SectorSize = r.Part, 512
 	number, err := os.ReadFile(dir + "/partition")
 	if err != nil {
 		return nil //nolint:nilerr // a disk without partitions
@@ -128,6 +147,28 @@ func (r *Root) behind(disk string) error {
 func parent(partition string) (string, error) {
 	to, err := os.Readlink(partition)
 	return "/sys/class/block/" + path.Base(path.Dir(to)), err
+}
+
+// logical finds what a logical volume stands on.
+func (r *Root) logical(uuid string) error {
+	slaves, err := os.ReadDir(sys(r.Volume) + "/slaves")
+	switch {
+	case err != nil:
+		return err
+	case !strings.HasPrefix(uuid, "LVM-"):
+		r.Refused = "it is on a mapped device that is no LVM volume"
+		return nil
+	case len(slaves) != 1:
+		r.Refused = fmt.Sprintf("its logical volume is spread over %d disks", len(slaves))
+		return nil
+	}
+	if r.Part, err = device(sys(r.Volume) + "/slaves/" + slaves[0].Name()); err != nil {
+		return err
+	}
+	if r.PV, err = pvSize(r.Part.node()); err != nil {
+		r.Refused = err.Error()
+	}
+	return nil
 }
 
 func sys(d Device) string { return "/sys/class/block/" + d.Name }
@@ -192,12 +233,12 @@ func parseMount(line string) (string, *mount) {
 	return f[4], m
 }
 
-// Grow takes all of the disk. It may be called again after it was cut.
-func (r *Root) Grow(ctx context.Context) error {
-	if r.Number > 0 {
-		if err := r.growPart(ctx); err != nil {
-			return fmt.Errorf("cannot grow partition: %w", err)
+// Grow takes all of the disk, step by step. It may be called again after it was cut; unfinished says that this is so.
+func (r *Root) Grow(ctx context.Context, unfinished bool) error {
+	for _, step := range r.steps(unfinished) {
+		if err := step(ctx); err != nil {
+			return err
 		}
 	}
-	return r.growFS(ctx)
+	return nil
 }
