@@ -28,7 +28,7 @@ func debianTree(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(cache, "goldsmith", "test-tree-bookworm")
+	dir := filepath.Join(cache, "goldsmith", "test-tree-bookworm-lvm")
 	if _, err := os.Stat(filepath.Join(dir, "vmlinuz")); err == nil {
 		return dir
 	}
@@ -36,7 +36,7 @@ func debianTree(t *testing.T) string {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "mmdebstrap", "--variant=minbase",
-		"--include=systemd-sysv,udev,linux-image-cloud-amd64", "bookworm", dir)
+		"--include=systemd-sysv,udev,linux-image-cloud-amd64,lvm2", "bookworm", dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("mmdebstrap: %v\n%s", err, out)
 	}
