@@ -107,7 +107,7 @@ func (j *Job) failed(ctx context.Context, p Phase, err error, took time.Duration
 			WithHint("the same command continues where it stopped")
 	}
 	j.tell(Failed, err.Error(), took)
-	if report.CodeOf(err) != report.Internal {
+	if code := report.CodeOf(err); code != report.Internal && code != report.Stopped {
 		return err
 	}
 	return report.Faultf(report.Stopped, "cannot bake %s: phase %s: %w", j.Name, p.Name, err).

@@ -282,7 +282,7 @@ func TestVMFails(t *testing.T) {
 		{"step", "- {name: wrong turn, run: 'echo last words; exit 7'}", []string{`phase step:wrong turn: failed with status 7:`, "  last words", "hint: all output of the phase: "}},
 		{"time", "- {name: slow, run: 'echo here; sleep 100', timeout: 3s}", []string{`step "slow" took longer than 3s`}},
 		{"panic", "- {name: bad, run: 'sleep 2; echo c >/proc/sysrq-trigger; sleep 100'}", []string{"the machine's kernel has died: Kernel panic - not syncing: sysrq triggered crash"}},
-		{"silence", "boot: {timeout: 2m}\nsteps: [{name: mute, run: 'systemctl mask ssh.service ssh.socket', reboot: true}]", []string{"the machine did not answer by SSH within 2m0s", "it said last:\n  ", "hint: its whole console: "}},
+		{"silence", "boot: {timeout: 2m}\nsteps: [{name: mute, run: 'systemctl mask ssh.service ssh.socket', reboot: true}]", []string{"phase step:mute: the machine did not answer by SSH within 2m0s", "it said last:\n", "hint: its whole console: "}},
 	} {
 		steps := c.steps
 		if !strings.Contains(steps, "steps:") {
