@@ -74,10 +74,11 @@ func copyOfTree(t *testing.T, source, dir string) (string, *tree.FS) {
 	return target, root
 }
 
-// addUnit adds a unit that runs a line of shell, which must have no quotes, and powers the machine off.
+// addUnit adds a unit that runs a line of shell, which must have no quotes, and powers the machine off. It speaks to the console
+// and not to the terminal behind it, which a getty takes away from everybody else (vhangup(2)).
 func addUnit(t *testing.T, root *tree.FS, line string) {
 	t.Helper()
-	unit := "[Unit]\nSuccessAction=poweroff\nFailureAction=poweroff\n[Service]\nType=oneshot\nExecStart=/bin/sh -c '(" + line + ") >/dev/ttyS0 2>&1'\n"
+	unit := "[Unit]\nSuccessAction=poweroff\nFailureAction=poweroff\n[Service]\nType=oneshot\nExecStart=/bin/sh -c '(" + line + ") >/dev/console 2>&1'\n"
 	if err := root.WriteFile("etc/systemd/system/marker.service", []byte(unit), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -96,6 +96,9 @@ func growingTree(t *testing.T, dir, bin, line string) string {
 	if _, err := (implant.Implant{Binary: bin, Imprint: imp}).Put(root); err != nil {
 		t.Fatal(err)
 	}
+	if err := root.WriteFile("etc/hostname", []byte("growing\n"), 0o644); err != nil { // the name that the clone takes anyway
+		t.Fatal(err)
+	}
 	for _, unit := range []string{"goldsmith-local.service", "goldsmith-stack.service", "goldsmith-watch.service", "goldsmith-watch.socket"} {
 		if err := root.RemoveAll("etc/systemd/system/" + unit); err != nil {
 			t.Fatal(err)
