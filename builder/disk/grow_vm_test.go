@@ -27,7 +27,7 @@ func TestVMClonesGrow(t *testing.T) {
 		name, root, fs string
 		make           func(t *testing.T, dir, tree string) (image, format string, qemu []string)
 	}{
-		{"gpt ext4 by its own loader", "2", "ext4", clonedFromMake},
+		{"gpt ext4 by its own loader", "1", "ext4", clonedFromMake},
 		{"mbr xfs", "1", "xfs", func(t *testing.T, dir, source string) (string, string, []string) {
 			image := empty(t, dir, 2048*mib)
 			sfdisk(t, image, "label: dos\ntype=83\n")

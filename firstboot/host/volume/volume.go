@@ -165,7 +165,12 @@ func (r *Root) logical(uuid string) error {
 	if r.Part, err = device(sys(r.Volume) + "/slaves/" + slaves[0].Name()); err != nil {
 		return err
 	}
-	if r.PV, err = pvSize(r.Part.node()); err != nil {
+	f, err := os.Open(r.Part.node())
+	if err == nil {
+		r.PV, err = pvSize(f)
+		_ = f.Close() // it was read only
+	}
+	if err != nil {
 		r.Refused = err.Error()
 	}
 	return nil
