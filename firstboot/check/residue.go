@@ -8,6 +8,7 @@ import (
 	"path"
 	"strings"
 
+	"goldsmith/firstboot/host"
 	"goldsmith/firstboot/identity"
 	"goldsmith/firstboot/report"
 	"goldsmith/firstboot/rewriters"
@@ -23,7 +24,7 @@ func residue() Check {
 // maxListed bounds the places that a report names.
 const maxListed = 12
 
-func askResidue(_ context.Context, s *rewriters.Scene) (report.Verdict, string) {
+func askResidue(ctx context.Context, s *rewriters.Scene) (report.Verdict, string) {
 	var found []string
 	verdict := report.Pass
 	marker := needles(identity.Marker(), s.To)
@@ -32,6 +33,9 @@ func askResidue(_ context.Context, s *rewriters.Scene) (report.Verdict, string) 
 		all = append(all, needles(id, s.To)...)
 	}
 	walk(s, "/etc", 0, func(name string, data []byte) {
+		if name == host.OVSFile {
+			data = records(ctx, s)
+		}
 		data = append(data, rewriters.CertificateNames(data)...)
 		for _, n := range all {
 			if !contains(data, n) {
@@ -53,6 +57,25 @@ func askResidue(_ context.Context, s *rewriters.Scene) (report.Verdict, string) 
 		found = append(found[:maxListed], fmt.Sprintf("and %d more", len(found)-maxListed))
 	}
 	return verdict, strings.Join(found, ", ")
+}
+
+// records returns what Open vSwitch's database holds. Its file is a log, in which an earlier self may stand as history.
+func records(ctx context.Context, s *rewriters.Scene) []byte {
+	var out []byte
+	for _, table := range []string{"Open_vSwitch", "Bridge", "Port", "Interface"} {
+		columns := []string{"external_ids", "other_config"}
+		if table == "Interface" {
+			columns = append(columns, "options", "mac")
+		}
+		list, err := s.Host.OVS(ctx, table, columns...)
+		if err != nil {
+			return nil // the rewriter has said so
+		}
+		for name, record := range list {
+			out = fmt.Appendln(out, table, name, record)
+		}
+	}
+	return out
 }
 
 // needles returns what of an identity must not be found on a clone that shall be to. Loopback and what the clone shares

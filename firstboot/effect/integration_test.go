@@ -145,6 +145,7 @@ func TestOVSByCompareAndSwap(t *testing.T) {
 	if got := vsctl("get", "bridge", "br-ex", "other_config"); got != `{hwaddr="52:54:00:00:00:0a", x=y}` {
 		t.Errorf("other_config is %s", got)
 	}
+	forgotten(t, file, "52:54:00:00:00:01")
 	c.Was, c.Want = plan.Text("52:54:00:00:00:99"), plan.Text("52:54:00:00:00:77")
 	if err := apply(t, h, j, c); !errors.Is(err, ErrMoved) {
 		t.Errorf("a moved entry: %v", err)
@@ -173,6 +174,16 @@ func TestOVSByCompareAndSwap(t *testing.T) {
 	rows, err := offline.OVS(context.Background(), "Bridge", "other_config")
 	if err != nil || rows["br-ex"]["other_config:hwaddr"] != "" || rows["br-ex"]["other_config:x"] != "y" {
 		t.Errorf("file holds %v %v", rows, err)
+	}
+	forgotten(t, conf, "52:54:00:00:00:0a")
+}
+
+// forgotten: the database's file is a log, and must not go on naming who the machine was.
+func forgotten(t *testing.T, file, value string) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(data), "br-ex") || strings.Contains(string(data), value) {
+		t.Errorf("%s has %s in its history (%v)", file, value, err)
 	}
 }
 

@@ -35,7 +35,10 @@ func writeOVS(ctx context.Context, h *host.Host, _ *journal.Journal, changes []p
 	cut.Point("ovsdb ready")
 	err = ovsdb.Apply(ctx, t, edits)
 	cut.Point("ovsdb committed")
-	return err
+	if err != nil {
+		return err
+	}
+	return h.CompactOVS(ctx, t)
 }
 
 func ovsEdit(ctx context.Context, t ovsdb.Transactor, c plan.Change) (ovsdb.Edit, bool, error) {

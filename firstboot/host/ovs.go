@@ -10,6 +10,9 @@ import (
 // ovsSocket is where Debian's and RHEL's Open vSwitch listen.
 const ovsSocket = "/run/openvswitch/db.sock"
 
+// OVSFile is the database of Open vSwitch.
+const OVSFile = "/etc/openvswitch/conf.db"
+
 // OVSDB returns the way to the machine's Open vSwitch database: its socket while the server runs, else the file through
 // ovsdb-tool, which takes the same transactions. conf.db is never edited as text: every record carries a SHA-1, and after a
 // sed the server comes up empty (measured).
@@ -25,11 +28,26 @@ func (h *Host) OVSDB(ctx context.Context) (ovsdb.Transactor, error) {
 			return nil, fmt.Errorf("%w: %w", ErrNoOVS, err)
 		}
 	}
-	const file = "/etc/openvswitch/conf.db"
-	if _, err := h.Stat(file); err != nil {
+	if _, err := h.Stat(OVSFile); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoOVS, err)
 	}
-	return ovsdb.File(h.root.dir + file), nil
+	return ovsdb.File(h.root.dir + OVSFile), nil
+}
+
+// CompactOVS takes the history out of the database's file, which is a log: the golden MAC would stand in it for years. A
+// server that cannot be told keeps it; that names nobody, and is no fault.
+func (h *Host) CompactOVS(ctx context.Context, t ovsdb.Transactor) error {
+	switch t := t.(type) {
+	case *ovsdb.Client:
+		_ = t.Compact(ctx)
+	case ovsdb.File:
+		data, err := t.Compacted(ctx)
+		if err != nil {
+			return err
+		}
+		return h.Replace(OVSFile, data, Meta{Mode: 0o640})
+	}
+	return nil
 }
 
 // OVS returns columns of every record of a table, keyed by the record's name.

@@ -25,7 +25,8 @@ func OVS(t testing.TB) (socket, file string, vsctl func(args ...string) string) 
 	if out, err := exec.Command("ovsdb-tool", "create", file, schema).CombinedOutput(); err != nil {
 		t.Fatalf("ovsdb-tool: %v\n%s\nhint: make setup installs Open vSwitch", err, out)
 	}
-	cmd := exec.Command("ovsdb-server", file, "--remote=punix:"+socket, "--unixctl="+filepath.Join(dir, "ctl"), "--no-chdir")
+	cmd := exec.Command("ovsdb-server", file, "--remote=punix:"+socket, "--pidfile="+filepath.Join(dir, "ovsdb-server.pid"), "--no-chdir")
+	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+dir) // where its control socket is
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("ovsdb-server: %v", err)
 	}

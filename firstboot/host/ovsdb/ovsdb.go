@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 )
 
@@ -25,9 +27,10 @@ type Transactor interface {
 
 // A Client speaks JSON-RPC 1.0 over a stream. It is for one goroutine.
 type Client struct {
-	conn net.Conn
-	dec  *json.Decoder
-	id   int
+	conn   net.Conn
+	dec    *json.Decoder
+	id     int
+	socket string
 }
 
 // timeout bounds one request to a local server.
@@ -40,7 +43,7 @@ func Dial(ctx context.Context, socket string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot reach ovsdb-server: %w", err)
 	}
-	return &Client{conn: c, dec: json.NewDecoder(c)}, nil
+	return &Client{conn: c, dec: json.NewDecoder(c), socket: socket}, nil
 }
 
 // Close ends the connection.
@@ -57,6 +60,31 @@ type message struct {
 // Transact sends one transaction and waits for its reply. An echo that the server sends meanwhile is answered, or it would
 // hang up (RFC 7047, 4.1.11).
 func (c *Client) Transact(ctx context.Context, ops []any) ([]json.RawMessage, error) {
+	result, err := c.call(ctx, "transact", append([]any{database}, ops...))
+	if err != nil {
+		return nil, err
+	}
+	return results(result, len(ops))
+}
+
+// Compact makes the server write its file anew, without the history of every value. It is told by the server's control
+// socket, which has the process's number in its name and stands beside the other.
+func (c *Client) Compact(ctx context.Context) error {
+	dir := filepath.Dir(c.socket)
+	pid, err := os.ReadFile(filepath.Join(dir, "ovsdb-server.pid"))
+	if err != nil {
+		return fmt.Errorf("cannot find ovsdb-server: %w", err)
+	}
+	control, err := Dial(ctx, filepath.Join(dir, "ovsdb-server."+string(bytes.TrimSpace(pid))+".ctl"))
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+	_, err = control.call(ctx, "ovsdb-server/compact", []any{})
+	return err
+}
+
+func (c *Client) call(ctx context.Context, method string, params []any) (json.RawMessage, error) {
 	deadline := time.Now().Add(timeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
@@ -65,7 +93,7 @@ func (c *Client) Transact(ctx context.Context, ops []any) ([]json.RawMessage, er
 		return nil, err
 	}
 	c.id++
-	req := map[string]any{"id": c.id, "method": "transact", "params": append([]any{database}, ops...)}
+	req := map[string]any{"id": c.id, "method": method, "params": params}
 	if err := json.NewEncoder(c.conn).Encode(req); err != nil {
 		return nil, fmt.Errorf("cannot send to ovsdb-server: %w", err)
 	}
@@ -84,9 +112,9 @@ func (c *Client) Transact(ctx context.Context, ops []any) ([]json.RawMessage, er
 			continue
 		}
 		if len(m.Error) > 0 && string(m.Error) != "null" {
-			return nil, fmt.Errorf("ovsdb-server refused the transaction: %s", m.Error)
+			return nil, fmt.Errorf("ovsdb-server refused %s: %s", method, m.Error)
 		}
-		return results(m.Result, len(ops))
+		return m.Result, nil
 	}
 }
 
@@ -142,6 +170,23 @@ func (f File) Transact(ctx context.Context, ops []any) ([]json.RawMessage, error
 		return nil, fmt.Errorf("cannot change %s: %w: %s", string(f), err, bytes.TrimSpace(errout.Bytes()))
 	}
 	return results(out.Bytes(), len(ops))
+}
+
+// Compacted returns the file as it would be if its values had always been what they are now: every one that there ever was
+// stands in it otherwise.
+func (f File) Compacted(ctx context.Context) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "goldsmith-ovsdb") // the tool locks a file beside the one that it writes
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	target := filepath.Join(dir, "conf.db")
+	if out, err := exec.CommandContext(ctx, "ovsdb-tool", "compact", string(f), target).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("cannot compact %s: %w: %s", string(f), err, bytes.TrimSpace(out))
+	}
+	return os.ReadFile(target)
 }
 
 // Close does nothing.
