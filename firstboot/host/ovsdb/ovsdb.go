@@ -175,14 +175,15 @@ func (f File) Transact(ctx context.Context, ops []any) ([]json.RawMessage, error
 // Compacted returns the file as it would be if its values had always been what they are now: every one that there ever was
 // stands in it otherwise.
 func (f File) Compacted(ctx context.Context) ([]byte, error) {
-	dir, err := os.MkdirTemp("", "goldsmith-ovsdb") // the tool locks a file beside the one that it writes
-	if err != nil {
-		return nil, err
+	target := string(f) + ".compact"
+	away := func() {
+		os.Remove(target) // a cut may have left it, and the tool writes over nothing
+		os.Remove(filepath.Join(filepath.Dir(target), "."+filepath.Base(target)+".~lock~"))
 	}
-	defer os.RemoveAll(dir)
+	away()
+	defer away()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	target := filepath.Join(dir, "conf.db")
 	if out, err := exec.CommandContext(ctx, "ovsdb-tool", "compact", string(f), target).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("cannot compact %s: %w: %s", string(f), err, bytes.TrimSpace(out))
 	}

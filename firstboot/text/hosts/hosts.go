@@ -213,6 +213,29 @@ func addNames(data []byte, addr netip.Addr, names []string) ([]byte, error) {
 	})
 }
 
+// Drop takes a name away from an address, in any case. A line that has no other name goes with it.
+func Drop(data []byte, addr netip.Addr, name string) ([]byte, error) {
+	var kept []byte
+	last := 0
+	for _, l := range entries(data) {
+		if l.Addr == addr && len(l.Names) > 0 && !slices.ContainsFunc(l.Names, func(n string) bool { return !strings.EqualFold(n, name) }) {
+			at := l.words[0].From
+			kept = append(kept, data[last:bytes.LastIndexByte(data[:at], '\n')+1]...)
+			last = len(data)
+			if end := bytes.IndexByte(data[at:], '\n'); end >= 0 {
+				last = at + end + 1
+			}
+		}
+	}
+	kept = append(kept, data[last:]...)
+	return Rewrite(kept, func(a netip.Addr, have []string) (netip.Addr, []string) {
+		if a != addr {
+			return a, have
+		}
+		return a, slices.DeleteFunc(have, func(n string) bool { return strings.EqualFold(n, name) })
+	})
+}
+
 // checkAddr refuses addresses with a zone: glibc does not read them.
 func checkAddr(addr netip.Addr) error {
 	if !addr.IsValid() || addr.Zone() != "" {

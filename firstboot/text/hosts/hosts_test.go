@@ -34,6 +34,18 @@ func TestRewriteChangesTheAddressAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestDrop(t *testing.T) {
+	const before = "10.0.0.5 controller # theirs\n10.0.0.5\tcontroller ctl\r\n10.0.0.50 controller\n10.0.0.6 Controller\n10.0.0.5 CONTROLLER"
+	const after = "10.0.0.5\tctl\r\n10.0.0.50 controller\n10.0.0.6 Controller\n"
+	got, err := Drop([]byte(before), netip.MustParseAddr("10.0.0.5"), "controller")
+	if err != nil || string(got) != after {
+		t.Errorf("got %q %v", got, err)
+	}
+	if again, err := Drop(got, netip.MustParseAddr("10.0.0.5"), "controller"); err != nil || string(again) != after {
+		t.Errorf("again %q %v", again, err)
+	}
+}
+
 func TestRewriteRenames(t *testing.T) {
 	got, err := Rewrite([]byte("10.0.0.1  gold gold.example # gold\r\n10.0.0.2 golden\r\n"), func(a netip.Addr, names []string) (netip.Addr, []string) {
 		for i, n := range names {
