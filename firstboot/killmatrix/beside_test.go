@@ -27,7 +27,7 @@ import (
 func TestBesideTheArticle(t *testing.T) {
 	bin := build(t)
 	sock, db := hosttest.MariaDB(t)
-	f := fixtureNamed(t, "packstack-victoria")
+	f := rewritertest.Named(t, fixtures, "packstack-victoria")
 	l := &lab{f: f, bin: bin, sock: sock, db: db, dir: hosttest.Dir(t)}
 	first := f.Scene.To[0]
 	again := f.Scene.To[1]
@@ -78,17 +78,6 @@ func TestBesideTheArticle(t *testing.T) {
 	if len(article[2].stale) < 30 {
 		t.Errorf("the clone of a clone names its parent in %d places only", len(article[2].stale))
 	}
-}
-
-func fixtureNamed(t *testing.T, name string) *rewritertest.Fixture {
-	t.Helper()
-	for _, f := range rewritertest.All(t, "../rewriters/testdata") {
-		if f.Name == name {
-			return f
-		}
-	}
-	t.Fatalf("no fixture %s", name)
-	return nil
 }
 
 // firstboot runs the binary and returns how long it took.

@@ -21,12 +21,7 @@ import (
 func TestFaults(t *testing.T) {
 	bin := build(t)
 	sock, db := hosttest.MariaDB(t)
-	f := rewritertest.All(t, "../rewriters/testdata")[0]
-	for _, other := range rewritertest.All(t, "../rewriters/testdata") {
-		if other.Name == "keystone-debian" {
-			f = other
-		}
-	}
+	f := rewritertest.Named(t, fixtures, "keystone-debian")
 	l := &lab{f: f, bin: bin, sock: sock, db: db, dir: hosttest.Dir(t)}
 	l.fresh(t, nil)
 	l.run(t, f.Scene.To[0], 0)

@@ -18,13 +18,7 @@ import (
 
 func openNebulaFixture(t *testing.T) *rewritertest.Fixture {
 	t.Helper()
-	for _, f := range rewritertest.All(t, "testdata") {
-		if f.Name == "opennebula-mariadb" {
-			return f
-		}
-	}
-	t.Fatal("no fixture")
-	return nil
+	return rewritertest.Named(t, "testdata", "opennebula-mariadb")
 }
 
 // Two clones of one front-end, with seeds and NICs of their own.

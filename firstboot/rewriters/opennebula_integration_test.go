@@ -22,25 +22,18 @@ import (
 
 const oneDB = "/var/lib/one/one.db"
 
-// sqliteMachine is the fixture with its state in an SQLite file, as oned keeps it without a server.
-func sqliteMachine(t *testing.T, f *rewritertest.Fixture) (*host.Host, string) {
+// sqliteMachine is the recorded front-end with its state in an SQLite file.
+func sqliteMachine(t *testing.T) (f *rewritertest.Fixture, h *host.Host, dir string) {
 	t.Helper()
-	dir := t.TempDir()
-	f.Files["/etc/one/oned.conf"] = strings.Replace(f.Files["/etc/one/oned.conf"], `"mysql"`, `"sqlite"`, 1)
-	f.Files[oneDB] = ""
+	dir = t.TempDir()
+	f, _ = rewritertest.FrontEndOnSQLite(t, "testdata")
 	f.Tree(t, dir)
-	tables := map[string]*rewritertest.Table{}
-	for name, table := range f.Tables {
-		tables[strings.Replace(name, "opennebula", oneDB, 1)] = table
-	}
-	f.Tables = tables
 	rewritertest.MakeSQLite(t, f, dir)
-	check(t, os.Chmod(dir+oneDB, 0o600))
 	check(t, os.Chown(dir+oneDB, 9869, 9869))
 	h, err := host.Open(dir, host.Options{})
 	check(t, err)
 	t.Cleanup(func() { h.Close() })
-	return h, dir
+	return f, h, dir
 }
 
 // becomeOnSQLite plans and applies both phases and returns how many changes there were.
@@ -94,8 +87,7 @@ func treeFiles(t *testing.T, dir string) map[string]string {
 func TestTwoFrontEndsOnSQLite(t *testing.T) {
 	var facts [2]map[string][]string
 	for i, c := range twins {
-		f := openNebulaFixture(t)
-		h, dir := sqliteMachine(t, f)
+		f, h, dir := sqliteMachine(t)
 		becomeOnSQLite(t, h, f, c.seed, c.to)
 		facts[i] = oneFacts(t, treeFiles(t, dir), h, oneDB)
 		if n := becomeOnSQLite(t, h, f, c.seed, c.to); n > 0 {
@@ -123,7 +115,7 @@ func TestTwoFrontEndsOnSQLite(t *testing.T) {
 
 // A batch on an SQLite file is all or nothing, and compares before it writes.
 func TestSQLiteBatch(t *testing.T) {
-	h, dir := sqliteMachine(t, openNebulaFixture(t))
+	_, h, dir := sqliteMachine(t)
 	row := func(oid, was, want string) plan.Change {
 		return plan.Change{Kind: plan.Row, Where: oneDB + ".host_pool", Key: "oid=" + oid, Was: plan.Text(was), Want: plan.Text(want),
 			Row: &plan.Target{Schema: oneDB, Table: "host_pool", Match: map[string]string{"oid": oid}, Column: "name"}}
