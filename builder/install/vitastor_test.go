@@ -1,7 +1,9 @@
 package install
 
 import (
+	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -166,8 +168,43 @@ func TestVitastorOnEveryRelease(t *testing.T) {
 			if got := content(t, root, apparmor); got != "  \"/etc/vitastor/vitastor.conf\" r,\n" {
 				t.Errorf("AppArmor: %q", got)
 			}
+			golden(t, release, root, before)
 			again(t, root)
 		})
+	}
+}
+
+var update = flag.Bool("update", false, "write the golden diffs")
+
+// golden compares the diffs of the files with the recorded ones, so that an edit that grows is seen.
+func golden(t *testing.T, release string, root *tree.FS, before map[string]string) {
+	t.Helper()
+	files := map[string][]byte{}
+	for name, data := range before {
+		files[name] = []byte(data)
+	}
+	var got bytes.Buffer
+	if err := writeDiffs(root, files, &got); err != nil {
+		t.Fatal(err)
+	}
+	name := "testdata/vitastor-" + release + ".diff"
+	if *update {
+		if err := os.WriteFile(name, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := cmp.Diff(read(t, name), got.String()); d != "" {
+		t.Errorf("%s is not what the edits made (go test -update writes it): %s", name, d)
+	}
+}
+
+// The page shows a recorded diff; this is what keeps it true.
+func TestDocsShowTheDiff(t *testing.T) {
+	page := read(t, "../../docs/seeds-opennebula.md")
+	_, rest, _ := strings.Cut(page, "```diff\n")
+	shown, _, ok := strings.Cut(rest, "```")
+	if !ok || shown != read(t, "testdata/vitastor-6.10.5.diff") {
+		t.Error("the diff in docs/seeds-opennebula.md is not the one in testdata/vitastor-6.10.5.diff")
 	}
 }
 
