@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -20,6 +22,8 @@ type Client struct {
 	URL     string // http://host:2633/RPC2
 	Session string // user:password; never part of an error
 	HTTP    *http.Client
+	// limit bounds an answer in tests; without it, answerLimit does.
+	limit int64
 }
 
 // A Code is the reason that oned gives with a refusal (Request::ErrorCode of OpenNebula).
@@ -88,18 +92,15 @@ func (c *Client) call(ctx context.Context, method string, args []any) (any, erro
 	req.Header.Set("Content-Type", "text/xml")
 	resp, err := c.client().Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", method, err)
+		return nil, c.unreached(method, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s answers %s", method, c.URL, resp.Status)
+		return nil, fmt.Errorf("%s: %s answers %s%s", method, c.URL, resp.Status, statusHint(resp.StatusCode))
 	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, answerLimit+1))
+	data, err := c.read(method, resp.Body)
 	if err != nil {
-		return nil, fmt.Errorf("%s: the answer breaks off: %w", method, err)
-	}
-	if len(data) > answerLimit {
-		return nil, fmt.Errorf("%s: the answer is larger than %d bytes", method, answerLimit)
+		return nil, err
 	}
 	v, err := decode(method, data)
 	if e := (*Error)(nil); err != nil && !errors.As(err, &e) {
@@ -108,13 +109,69 @@ func (c *Client) call(ctx context.Context, method string, args []any) (any, erro
 	return v, err
 }
 
-// client refuses redirects: the session must not be sent elsewhere.
+// read takes an answer that is whole and of bearable size.
+func (c *Client) read(method string, body io.Reader) ([]byte, error) {
+	limit := int64(answerLimit)
+	if c.limit > 0 {
+		limit = c.limit
+	}
+	data, err := io.ReadAll(io.LimitReader(body, limit+1))
+	switch {
+	case late(err):
+		return nil, fmt.Errorf("%s: the answer stops after %d bytes and does not go on in time: %w", method, len(data), err)
+	case err != nil:
+		return nil, fmt.Errorf("%s: the connection breaks off after %d bytes of the answer: %w", method, len(data), err)
+	case int64(len(data)) > limit:
+		return nil, fmt.Errorf("%s: the answer is larger than %d bytes", method, limit)
+	}
+	return data, nil
+}
+
+// unreached names the reason why there is no answer at all. The error of net/http is left out of it but for its cause: it repeats
+// the URL.
+func (c *Client) unreached(method string, err error) error {
+	cause := err
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		cause = u.Err
+	}
+	if late(err) {
+		return fmt.Errorf("%s: %s does not answer in time: %w", method, c.URL, cause)
+	}
+	if errors.Is(err, errRedirect) {
+		return fmt.Errorf("%s: %s answers with a redirect: %w", method, c.URL, cause)
+	}
+	return fmt.Errorf("%s: %s cannot be reached: %w", method, c.URL, cause)
+}
+
+// late tells whether time ran out, on the client's clock or on the caller's.
+func late(err error) bool {
+	n := net.Error(nil)
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &n) && n.Timeout()
+}
+
+// statusHint explains what oned's HTTP server, and proxies before it, refuse before they look at a call.
+func statusHint(status int) string {
+	switch status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return "\nhint: oned's interface is at the path /RPC2, on port 2633"
+	case http.StatusRequestEntityTooLarge:
+		return "\nhint: MESSAGE_SIZE in oned.conf bounds a call"
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return "\nhint: a proxy answers for oned, which is down or busy"
+	}
+	return ""
+}
+
+// errRedirect is never followed: the session must not be sent elsewhere.
+var errRedirect = errors.New("oned does not redirect")
+
+// client waits a minute and refuses redirects.
 func (c *Client) client() *http.Client {
 	if c.HTTP != nil {
 		return c.HTTP
 	}
 	return &http.Client{Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return errors.New("oned does not redirect")
+		return errRedirect
 	}}
 }
 

@@ -3,6 +3,7 @@ package oneapi
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -61,6 +62,8 @@ type value struct {
 		Value value  `xml:"value"`
 	} `xml:"struct>member"`
 	Text string `xml:",chardata"`
+	// Other is a type that XML-RPC has and OpenNebula never sends: double, dateTime.iso8601, base64, nil.
+	Other []struct{ XMLName xml.Name } `xml:",any"`
 }
 
 // plain turns a value into string, int, bool, []any or map[string]any.
@@ -97,6 +100,8 @@ func (v value) plain() (any, error) {
 			m[x.Name] = p
 		}
 		return m, nil
+	case len(v.Other) > 0:
+		return nil, fmt.Errorf("a value is a <%s>, which OpenNebula does not send", v.Other[0].XMLName.Local)
 	}
 	return v.Text, nil
 }
@@ -118,11 +123,26 @@ type response struct {
 	Fault   *value   `xml:"fault>value"`
 }
 
+// unmarshal tells an answer that stops from one that is something else, such as a proxy's page.
+func unmarshal(body []byte, r *response) error {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return errors.New("the answer is empty")
+	}
+	err := xml.Unmarshal(body, r)
+	if s := (*xml.SyntaxError)(nil); errors.As(err, &s) && s.Msg == "unexpected EOF" {
+		return fmt.Errorf("the answer is cut off after %d bytes: %w", len(body), err)
+	}
+	if err != nil {
+		return fmt.Errorf("the answer is no XML-RPC response: %w", err)
+	}
+	return nil
+}
+
 // decode reads an answer: the one value of the array that OpenNebula sends on success, or an *Error.
 func decode(method string, body []byte) (any, error) {
 	var r response
-	if err := xml.Unmarshal(body, &r); err != nil {
-		return nil, fmt.Errorf("the answer is no XML-RPC response: %w", err)
+	if err := unmarshal(body, &r); err != nil {
+		return nil, err
 	}
 	if r.Fault != nil {
 		return nil, fault(method, *r.Fault)
@@ -145,21 +165,27 @@ func decode(method string, body []byte) (any, error) {
 	if good {
 		return list[1], nil
 	}
-	e := &Error{Method: method, Object: -1}
-	e.Message, _ = list[1].(string)
-	e.Message = strings.TrimPrefix(e.Message, "["+method+"] ")
-	if len(list) > 2 {
-		e.Code = code(list[2])
-	}
-	if len(list) > 3 {
-		e.Object, _ = list[3].(int)
-	}
-	return nil, e
+	return nil, refusal(method, list)
 }
 
-func code(v any) Code {
-	n, _ := v.(int)
-	return Code(n)
+// refusal reads the array of an answer that is no success: the reason, its code and the object that it is about. Old releases
+// leave the last two out.
+func refusal(method string, list []any) error {
+	e := &Error{Method: method, Object: -1}
+	reason, ok := list[1].(string)
+	if !ok {
+		return fmt.Errorf("the reason of a refusal is a %T, not a string", list[1])
+	}
+	e.Message = strings.TrimPrefix(reason, "["+method+"] ")
+	for i, field := range []*int{(*int)(&e.Code), &e.Object} {
+		if len(list) <= 2+i {
+			break
+		}
+		if *field, ok = list[2+i].(int); !ok {
+			return fmt.Errorf("code and object of a refusal are no numbers; its reason is: %s", e.Message)
+		}
+	}
+	return e
 }
 
 func fault(method string, v value) error {
@@ -168,6 +194,9 @@ func fault(method string, v value) error {
 		return fmt.Errorf("the fault cannot be read: %w", err)
 	}
 	m, _ := p.(map[string]any)
-	text, _ := m["faultString"].(string)
+	text, ok := m["faultString"].(string)
+	if _, number := m["faultCode"].(int); !ok || !number {
+		return fmt.Errorf("the fault has no code and text: %v", p)
+	}
 	return &Error{Method: method, Code: RPC, Message: fmt.Sprintf("fault %v: %s", m["faultCode"], text), Object: -1}
 }

@@ -132,9 +132,11 @@ func TestRefusalsByCode(t *testing.T) {
 
 func TestBrokenAnswers(t *testing.T) {
 	for name, tc := range map[string]struct{ body, say string }{
-		"nothing":             {"", "no XML-RPC response"},
+		"nothing":             {"\n", "the answer is empty"},
 		"HTML":                {"<html><body>502</body></html>", "no XML-RPC response"},
-		"cut off":             {"<methodResponse><params><param>", "no XML-RPC response"},
+		"cut off":             {"<methodResponse><params><param>", "cut off after 31 bytes"},
+		"cut off in a value":  {array("<boolean>1</boolean>", "<string>abc")[:120], "cut off after 120 bytes"},
+		"wrong closing":       {"<methodResponse></params>", "no XML-RPC response"},
 		"no value":            {"<methodResponse><params></params></methodResponse>", "0 values"},
 		"no array":            {"<methodResponse><params><param><value><i4>1</i4></value></param></params></methodResponse>", "is a int"},
 		"empty array":         {array("<boolean>1</boolean>"), "not an array of success and value"},
@@ -144,7 +146,15 @@ func TestBrokenAnswers(t *testing.T) {
 		"fault": {`<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>-506</int></value></member>` +
 			`<member><name>faultString</name><value><string>Method 'one.x' not defined</string></value></member></struct></value></fault></methodResponse>`,
 			"fault -506: Method 'one.x' not defined (XML-RPC)"},
-		"refusal without a code": {array("<boolean>0</boolean>", "why"), "why (code 0)"},
+		"fault without a text": {`<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>1</int></value></member></struct></value></fault></methodResponse>`,
+			"no code and text"},
+		"fault that is no struct": {`<methodResponse><fault><value><int>7</int></value></fault></methodResponse>`, "no code and text"},
+		"a double":                {array("<boolean>1</boolean>", "<double>1.5</double>"), "a value is a <double>"},
+		"nil":                     {array("<boolean>1</boolean>", "<nil/>"), "a value is a <nil>"},
+		"a date in an array":      {array("<boolean>1</boolean>", "<array><data><value><dateTime.iso8601>x</dateTime.iso8601></value></data></array>"), "a <dateTime.iso8601>"},
+		"reason is a number":      {array("<boolean>0</boolean>", "<i4>5</i4>", "<i4>256</i4>"), "the reason of a refusal is a int"},
+		"code is a text":          {array("<boolean>0</boolean>", "why", "<string>256</string>"), "code and object of a refusal are no numbers; its reason is: why"},
+		"refusal without a code":  {array("<boolean>0</boolean>", "why"), "why (code 0)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := serve(t, func(call) string { return tc.body })
@@ -159,34 +169,89 @@ func TestBrokenAnswers(t *testing.T) {
 	}
 }
 
+// What goes wrong below XML-RPC: each has a message of its own, and none holds the session.
 func TestTransportErrors(t *testing.T) {
-	for name, h := range map[string]http.HandlerFunc{
-		"HTTP error": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusServiceUnavailable) },
-		"redirect": func(w http.ResponseWriter, r *http.Request) {
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", code) }
+	}
+	for name, tc := range map[string]struct {
+		h   http.HandlerFunc
+		say string
+	}{
+		"unauthorized":    {status(401), "answers 401 Unauthorized"},
+		"wrong path":      {status(404), "answers 404 Not Found\nhint: oned's interface is at the path /RPC2"},
+		"wrong verb":      {status(405), "hint: oned's interface is at the path /RPC2"},
+		"call too large":  {status(413), "hint: MESSAGE_SIZE in oned.conf"},
+		"internal error":  {status(500), "answers 500 Internal Server Error"},
+		"proxy, no oned":  {status(502), "hint: a proxy answers for oned"},
+		"busy":            {status(503), "hint: a proxy answers for oned"},
+		"nothing to read": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, "answers 204 No Content"},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
-		},
-		"broken body": func(w http.ResponseWriter, _ *http.Request) {
+		}, "answers with a redirect: oned does not redirect"},
+		"broken body": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "99")
 			fmt.Fprint(w, "x")
-		},
+		}, "the connection breaks off after 1 bytes of the answer: unexpected EOF"},
+		"too large": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("x", 5001)) }, "larger than 5000 bytes"},
+		"not HTTP": {func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			fmt.Fprint(conn, "SSH-2.0-OpenSSH_9.2\r\n")
+			conn.Close()
+		}, "cannot be reached: net/http: HTTP/1.x transport connection broken: malformed HTTP response"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := httptest.NewServer(h)
+			s := httptest.NewServer(tc.h)
 			defer s.Close()
-			c := Client{URL: s.URL, Session: session}
-			if _, err := c.Call(t.Context(), "one.x"); err == nil || strings.Contains(err.Error(), "golden") {
-				t.Errorf("error %v", err)
-			}
+			c := Client{URL: s.URL, Session: session, limit: 5000}
+			says(t, &c, tc.say)
 		})
 	}
 	gone := httptest.NewServer(nil)
 	gone.Close()
-	if _, err := (&Client{URL: gone.URL}).Call(t.Context(), "one.x"); err == nil {
-		t.Error("a dead server answers")
+	says(t, &Client{URL: gone.URL, Session: session}, "cannot be reached: dial tcp")
+	says(t, &Client{URL: "http://[::1", Session: session}, "missing ']'")
+}
+
+// says makes a call that must fail in one way.
+func says(t *testing.T, c *Client, want string) {
+	t.Helper()
+	v, err := c.Call(t.Context(), "one.x")
+	if err == nil || v != nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "golden") {
+		t.Errorf("%v, error %v, want one that says %q", v, err, want)
 	}
-	if _, err := (&Client{URL: "http://[::1"}).Call(t.Context(), "one.x"); err == nil {
-		t.Error("a broken URL answers")
+}
+
+// An oned that is silent, before its answer and in the middle of it, by the client's clock and by the caller's.
+func TestTimeouts(t *testing.T) {
+	silent := make(chan struct{})
+	for name, tc := range map[string]struct{ begin, say string }{
+		"before the answer": {"", "does not answer in time"},
+		"in the answer":     {"<methodResponse>", "the answer stops after 16 bytes and does not go on in time"},
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if tc.begin != "" {
+				fmt.Fprint(w, tc.begin)
+				w.(http.Flusher).Flush()
+			}
+			<-silent
+		}))
+		t.Cleanup(s.Close)
+		t.Run(name, func(t *testing.T) {
+			says(t, &Client{URL: s.URL, Session: session, HTTP: &http.Client{Timeout: 300 * time.Millisecond}}, tc.say)
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			_, err := (&Client{URL: s.URL, Session: session}).Call(ctx, "one.x")
+			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), tc.say) {
+				t.Errorf("the caller's clock: %v", err)
+			}
+		})
 	}
+	t.Cleanup(func() { close(silent) }) // before the servers close, which wait for their handlers
 }
 
 func TestArgumentsThatCannotTravel(t *testing.T) {
