@@ -126,6 +126,9 @@ func (c *client) computes() []string {
 	return slices.Sorted(slices.Values(out))
 }
 
+// notInClouds are probes that have nothing to ask in a cloud without libvirt, OVN and oVirt.
+var notInClouds = []string{"node id", "engine", "engine ca"}
+
 // prove waits for a fleet, and asks it everything; each clone must pass all questions but those that are not for it.
 func prove(t *testing.T, b fleet.Bench, name string, absent ...string) {
 	t.Helper()
@@ -137,7 +140,7 @@ func prove(t *testing.T, b fleet.Bench, name string, absent ...string) {
 		t.Logf("%s: itself after %s, of which firstboot took %s; %d MiB", c.Clone, c.Ready.Round(time.Second), c.Own.Round(time.Millisecond), c.Memory>>20)
 		for _, a := range c.Answers {
 			t.Logf("  %-15s %s", a.Probe, a.Show)
-			if want := slices.Contains(absent, a.Probe); a.Verdict != report.Pass && !want {
+			if want := slices.Contains(notInClouds, a.Probe) || slices.Contains(absent, a.Probe); a.Verdict != report.Pass && !want {
 				t.Errorf("%s: %+v", c.Clone, a)
 			}
 		}

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,6 +41,7 @@ type Inquiry struct {
 	Patience time.Duration // how long services may take to answer
 	Deep     bool          // also make things in each cloud, and remove them again
 	Tell     func(string)  // hears what is waited for, from several goroutines; may be nil
+	salt     []byte        // of this run: secrets are compared under it, and never leave it
 }
 
 // Verify asks without making anything; see VerifyBy.
@@ -62,6 +64,10 @@ func (b Bench) VerifyBy(ctx context.Context, name string, by Inquiry) (*Proof, e
 	}
 	all, err := s.Look(ctx, s.Clones) // also those that are not asked: nobody may name them
 	if err != nil {
+		return nil, err
+	}
+	by.salt = make([]byte, 32)
+	if _, err := rand.Read(by.salt); err != nil {
 		return nil, err
 	}
 	p := &Proof{Clones: make([]Proven, len(clones)), Clashes: []Clash{}}
@@ -93,7 +99,7 @@ func (s *State) ask(ctx context.Context, d driver.Driver, c Clone, all []Standin
 	imprint, _ := s.Imprint() // where it cannot be read, questions about stacks are not asked
 	out.Answers = probe.Ask(ctx, probe.Target{
 		Clone: c.Name, Address: out.Address, Reported: out.Claimed, MAC: c.MAC, ClientID: out.Client, Foreign: foreign(all[i], all, s.golden()),
-		Stacks: imprint.Stacks, Kept: imprint.Policy.KeepSecrets,
+		Stacks: imprint.Stacks, Kept: imprint.Policy.KeepSecrets, Salt: by.salt,
 		Tell:     func(what string) { tell(c.Name + ": " + what) },
 		Deep:     by.Deep,
 		Settled:  out.State == Condition(report.Ready),

@@ -24,6 +24,7 @@ type Target struct {
 	Deep     bool              // also make things in it, and remove them again
 	Stacks   []string          // of the image's imprint
 	Kept     []string          // secrets that the imprint says all clones share
+	Salt     []byte            // of this run of verify, the same for all clones; secrets are compared under it
 	Foreign  []string          // addresses and names of other machines: the other clones, and who the image was baked as
 	Tell     func(what string) // told what a probe waits for; nil: nobody listens
 	// Inside calls f in the network that the clones stand in.
@@ -54,8 +55,8 @@ type Probe struct {
 
 // All lists the probes in the order of the table.
 func All() []Probe {
-	return []Probe{mac(), address(), machineID(), clientID(), hostKey(), keystone(), horizon(), keystoneKeys(), compute(), network(), server(),
-		engine(), engineAuthority()}
+	return []Probe{mac(), address(), machineID(), clientID(), hostKey(), nodeID(), prefix(), secret(), keystone(), horizon(), keystoneKeys(),
+		compute(), network(), server(), engine(), engineAuthority()}
 }
 
 // Ask asks one clone everything, and names the answers. Questions that are not answered yet are asked again until ctx ends.

@@ -161,7 +161,7 @@ func TestHorizon(t *testing.T) {
 
 func TestStacksThatAreNotThereAreSkipped(t *testing.T) {
 	tg := target(t, nil, nil)
-	for _, p := range []Probe{keystone(), horizon(), keystoneKeys(), hostKey(), compute(), network(), server()} {
+	for _, p := range []Probe{nodeID(), prefix(), secret(), keystone(), horizon(), keystoneKeys(), hostKey(), compute(), network(), server()} {
 		if a := p.Ask(t.Context(), tg); a.Verdict != report.Skip || a.Why == "" {
 			t.Errorf("%s: got %+v", p.Name, a)
 		}
