@@ -101,7 +101,7 @@ func TestOpenStackClonesPassTheProof(t *testing.T) {
 	t.Parallel()
 	b := bench(t)
 	o := fleet.Order{Name: "cloud", Image: cloud(t), Count: 2, Driver: driver.Nspawn{}, Lab: lab("cloud")}
-	spawn(t, b, o)
+	s := spawn(t, b, o)
 	if _, err := b.Wait(t.Context(), "cloud", 5*time.Minute, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +115,16 @@ func TestOpenStackClonesPassTheProof(t *testing.T) {
 			if a.Verdict != report.Pass && !slices.Contains(absent, a.Probe) {
 				t.Errorf("%s: %+v", c.Clone, a)
 			}
+		}
+	}
+	all, err := s.Look(t.Context(), s.Clones)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Knock(t.Context(), all)
+	for _, st := range all {
+		if len(st.Up) != 4 || len(st.Down) > 0 {
+			t.Errorf("%s: up %v, down %v", st.Clone, st.Up, st.Down)
 		}
 	}
 }

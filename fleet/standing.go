@@ -30,6 +30,8 @@ type Standing struct {
 	Ready   time.Duration  `json:"ready_after_ns,omitempty"` // from being let run to its report
 	Own     time.Duration  `json:"own_ns,omitempty"`         // what firstboot itself took, without what it waited for
 	Memory  int64          `json:"memory_bytes,omitempty"`   // anonymous memory of its processes
+	Up      []string       `json:"stacks_up,omitempty"`      // that answer a knock; see Knock
+	Down    []string       `json:"stacks_down,omitempty"`    // that do not
 	Report  *report.Report `json:"report,omitempty"`
 }
 

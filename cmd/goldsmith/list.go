@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -114,6 +115,7 @@ func printStandings(c *cli.Context, b fleet.Bench, name string) error {
 		if err != nil {
 			return err
 		}
+		s.Knock(c.Context, all)
 		return writeStandings(c, all)
 	}
 	fleets, err := b.Fleets()
@@ -126,6 +128,7 @@ func printStandings(c *cli.Context, b fleet.Bench, name string) error {
 		if err != nil {
 			return err
 		}
+		s.Knock(c.Context, some)
 		all = append(all, some...)
 	}
 	return writeStandings(c, all)
@@ -136,18 +139,36 @@ func writeStandings(c *cli.Context, all []fleet.Standing) error {
 		return writeJSON(c.App.Writer, all)
 	}
 	columns := []string{"CLONE", "STATE", "MAC", "IP", "READY AFTER", "AGE"}
+	knocked := slices.ContainsFunc(all, func(st fleet.Standing) bool { return len(st.Up)+len(st.Down) > 0 })
+	if knocked {
+		columns = append(columns, "STACK")
+	}
 	if c.Bool("wide") {
 		columns = append(columns, "OWN TIME", "MEMORY", "DHCP CLIENT ID", "CHANGES", "CHECKS", "WHY")
 	}
 	rows := [][]string{columns}
 	for _, st := range all {
 		row := []string{st.Clone, string(st.State), st.MAC, address(st.Address), brief(st.Ready), brief(st.Age)}
+		if knocked {
+			row = append(row, stack(st))
+		}
 		if c.Bool("wide") {
 			row = append(row, wide(st)...)
 		}
 		rows = append(rows, row)
 	}
 	return writeTable(c.App.Writer, rows)
+}
+
+// stack says which stacks do not answer, or how many do.
+func stack(st fleet.Standing) string {
+	switch {
+	case len(st.Down) > 0:
+		return "no " + strings.Join(st.Down, ", ")
+	case len(st.Up) > 0:
+		return fmt.Sprintf("%d up", len(st.Up))
+	}
+	return "-"
 }
 
 func wide(st fleet.Standing) []string {
