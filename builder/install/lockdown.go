@@ -104,10 +104,11 @@ func (l Lockdown) drop(b *strings.Builder, match string, nets []netip.Prefix, fi
 	}
 }
 
-// notIn drops what does not come from the networks; all of a family that has none.
+// notIn drops what does not come from the networks; all of a family that has none. It asks for the protocol and not for "ether type",
+// which is that of a VLAN where a guest tags its frames with VLAN 0, and receivers take that tag for none.
 func notIn(family, list string) string {
 	if list == "" {
-		return map[string]string{"ip": "ether type ip drop", "ip6": "ether type ip6 drop"}[family]
+		return "meta protocol " + family + " drop"
 	}
 	return fmt.Sprintf("%s saddr != { %s } drop", family, list)
 }
@@ -127,7 +128,8 @@ func of(family string, nets []netip.Prefix) string {
 const lockdownChain = "STORAGE-LOCKDOWN"
 
 // IPTables renders the same as a shell script for hosts that use iptables. IPv4 only, as the manual of the plugin has it; it
-// needs br_netfilter, which OpenNebula's security groups load as well. Running it again changes nothing.
+// needs br_netfilter, which OpenNebula's security groups load as well, and which has to be told to show frames that a guest tags
+// with VLAN 0. Running it again changes nothing.
 func (l Lockdown) IPTables() (string, error) {
 	err := l.Check()
 	if strings.Contains(of("ip6", l.Guests)+of("ip6", l.Storage), ":") {
@@ -139,7 +141,7 @@ func (l Lockdown) IPTables() (string, error) {
 	var b strings.Builder
 	in, fwd := lockdownChain+"-IN", lockdownChain+"-FWD"
 	fmt.Fprintf(&b, "#!/bin/sh\n# guests cannot reach the storage network; written by goldsmith\nset -eu\nmodprobe -q br_netfilter || true\n"+
-		"sysctl -q net.bridge.bridge-nf-call-iptables=1\niptables-restore --noflush <<'RULES'\n*filter\n:%s - [0:0]\n:%s - [0:0]\n", in, fwd)
+		"sysctl -q net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-filter-vlan-tagged=1\niptables-restore --noflush <<'RULES'\n*filter\n:%s - [0:0]\n:%s - [0:0]\n", in, fwd)
 	for _, u := range l.Uplinks {
 		fmt.Fprintf(&b, "-A %s -m physdev --physdev-in %s -j RETURN\n-A %s -m physdev --physdev-in %s -j RETURN\n", in, u, fwd, u)
 	}

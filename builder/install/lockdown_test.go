@@ -40,7 +40,7 @@ table bridge storage_lockdown {
 		meta ibrname "onebr0" iifname != { "eth0" } ip saddr 0.0.0.0 udp dport 67 accept
 		meta ibrname "onebr0" iifname != { "eth0" } ip6 saddr { ::, fe80::/10 } accept
 		meta ibrname "onebr0" iifname != { "eth0" } ip saddr != { 10.0.3.0/24 } drop
-		meta ibrname "onebr0" iifname != { "eth0" } ether type ip6 drop
+		meta ibrname "onebr0" iifname != { "eth0" } meta protocol ip6 drop
 	}
 }
 table inet storage_lockdown {
@@ -101,8 +101,11 @@ func TestLockdownEdits(t *testing.T) {
 }
 
 func TestSharedWire(t *testing.T) {
-	got := SharedWire(Wire{"storage", "eth1", 20}, []Wire{{"a", "eth1", 30}, {"b", "eth1", 20}, {"c", "br0", 0}})
+	got := SharedWire(Wire{"storage", "eth1", 20}, []Wire{{"a", "eth1", 30}, {"b", "eth1", 20}, {"c", "br0", 20}, {"d", "eth1", 0}})
 	if diff := cmp.Diff([]string{"network b is on the storage's wire (eth1, VLAN 20)"}, got); diff != "" {
 		t.Error(diff)
+	}
+	if got := SharedWire(Wire{"storage", "br0", 0}, []Wire{{"a", "br0", 30}, {"b", "br0", 0}}); len(got) != 1 || !strings.Contains(got[0], "network b") {
+		t.Errorf("without a tag: %q", got)
 	}
 }
