@@ -77,8 +77,14 @@ func (o *oneMachine) units() []string {
 }
 
 func (o *oneMachine) run(ctx context.Context, user, stdin string, argv ...string) error {
-	return o.m.Run(ctx, machine.Command{Argv: argv, User: user, Stdin: []byte(stdin), Log: o.log})
+	c := machine.Command{Argv: argv, User: user, Stdin: []byte(stdin), Log: o.log}
+	if user == oneadmin {
+		c.Env = []string{"HOME=/var/lib/one"}
+	}
+	return o.m.Run(ctx, c)
 }
+
+const oneadmin = "oneadmin"
 
 // sshScript gives oneadmin a key where the package made none, and lets it in with that key: drivers connect to every node, this
 // machine too. A host that is new is trusted, one whose key changed is not.
@@ -95,7 +101,7 @@ touch known_hosts
 `
 
 func (o *oneMachine) ssh(ctx context.Context) error {
-	if err := o.run(ctx, "oneadmin", sshScript, "sh", "-eu"); err != nil {
+	if err := o.run(ctx, oneadmin, sshScript, "sh", "-eu"); err != nil {
 		return fmt.Errorf("cannot make oneadmin's SSH key: %w", err)
 	}
 	return nil

@@ -184,6 +184,9 @@ func (o *ownership) rest(list []rewriters.Rewriter, unseen []string) {
 				o.claim(p.Where, "left alone by "+r.Name+": "+p.Why)
 			}
 		}
+		if r.Name == "opennebula" {
+			o.claim(oneDB, "rewriter opennebula") // its tables, where they are in SQLite
+		}
 		if r.Name == "openvswitch" {
 			o.claim("/etc/openvswitch/conf.db", "rewriter openvswitch")
 			o.claim("/var/lib/openvswitch/conf.db", "rewriter openvswitch")
@@ -199,6 +202,9 @@ func (o *ownership) rest(list []rewriters.Rewriter, unseen []string) {
 		o.claim(f, "kept (an initramfs has it until the root is mounted; the next kernel's is made anew)")
 	}
 }
+
+// oneDB is oned's database without a server.
+const oneDB = "/var/lib/one/one.db"
 
 // bootFiles carry the machine id in names and entries: nothing but the next installation of a kernel reads it.
 var bootFiles = []string{"/boot/loader", "/boot/efi/loader", "/boot/grub2/grubenv", "/etc/kernel/entry-token"}
