@@ -110,8 +110,12 @@ func addToRC(name, word string) func([]byte) ([]byte, error) {
 		if slices.Contains(strings.Fields(list), word) {
 			return data, nil
 		}
+		quote := `"`
+		if at < end && data[at] == '\'' { // what stands in it is no shell's to expand
+			quote = "'"
+		}
 		list = strings.TrimSpace(list + " " + word)
-		return slices.Concat(data[:at], []byte(`"`+list+`"`), data[end:]), nil
+		return slices.Concat(data[:at], []byte(quote+list+quote), data[end:]), nil
 	}
 }
 

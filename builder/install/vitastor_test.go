@@ -17,6 +17,7 @@ import (
 
 	"goldsmith/builder/tree"
 	"goldsmith/firstboot/text/oned"
+	"goldsmith/firstboot/text/shellvar"
 )
 
 var releases = []string{"5.8.5", "5.12.13", "6.10.5", "7.0.2"}
@@ -409,4 +410,39 @@ func TestPluginDiffMissing(t *testing.T) {
 	if _, err := PluginDiff(opened(t)); err == nil || !strings.Contains(err.Error(), "hint: ") {
 		t.Errorf("error %v", err)
 	}
+}
+
+// A word that was added to a list of vmm_execrc is there as the shell reads it, once, and nothing else changed.
+func FuzzAddToRC(f *testing.F) {
+	const name, word = "LIVE_DISK_SNAPSHOTS", "kvm-vitastor"
+	for _, release := range releases {
+		b, err := os.ReadFile("testdata/one-" + release + "/vmm_execrc")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(b))
+	}
+	for _, s := range []string{name + "='a $b `c`'\n", name + "=\n", name + "=a # b\n", "  " + name + "=\"\"", name + "=a\n" + name + "=b\n", name + "="} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		out, err := addToRC(name, word)([]byte(in))
+		if err != nil {
+			return
+		}
+		if again, err := addToRC(name, word)(out); err != nil || string(again) != string(out) {
+			t.Fatalf("%q becomes %q, and then %q, %v", in, out, again, err)
+		}
+		was, ok, err := shellvar.Codec.Get([]byte(in), name)
+		if err != nil || !ok {
+			return // for an installer's eyes this is no file of variables
+		}
+		got, _, err := shellvar.Codec.Get(out, name)
+		if want := append(strings.Fields(was), word); err != nil || !slices.Contains(strings.Fields(was), word) && !slices.Equal(strings.Fields(got), want) {
+			t.Fatalf("%q becomes %q: the list is %q, %v", in, out, got, err)
+		}
+		if came, went := diffLines(in, string(out)); len(came) > 1 || went > 1 {
+			t.Fatalf("%q becomes %q: %d lines came, %d went", in, out, len(came), went)
+		}
+	})
 }

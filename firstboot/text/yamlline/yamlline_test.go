@@ -138,13 +138,26 @@ func TestLaws(t *testing.T) {
 }
 
 func FuzzLaws(f *testing.F) {
-	texttest.FuzzLaws(f, Codec(), ":a: 'x'\n:b:\n  - 1\n", "a:\n  b: \"c\" # d\n", "a: 1\r\nb: x\r\n")
+	texttest.FuzzLaws(f, Codec(), append(files(f), ":a: 'x'\n:b:\n  - 1\n", "a:\n  b: \"c\" # d\n", "a: 1\r\nb: x\r\n")...)
+}
+
+// files are OpenNebula's own, of Sunstone, FireEdge, OneFlow and OneGate.
+func files(f *testing.F) []string {
+	f.Helper()
+	var out []string
+	for _, data := range stock(f) {
+		out = append(out, string(data))
+	}
+	return out
 }
 
 func FuzzSet(f *testing.F) {
 	f.Add(":a: 'x'\n:b:\n  - 1\n", "a", "it's")
 	f.Add("a:\n  b: \"c\" # d\n", "a/b", `\"`)
 	f.Add("a: |\n  b: 1\n\nc: [1]\n", "c", "#")
+	for _, s := range files(f) {
+		f.Add(s, "host", "192.0.2.1")
+	}
 	f.Fuzz(func(t *testing.T, in, key, value string) {
 		before, err := list([]byte(in))
 		if err != nil {
