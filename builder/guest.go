@@ -16,6 +16,7 @@ import (
 
 	"goldsmith/builder/answers"
 	"goldsmith/builder/answers/packstack"
+	"goldsmith/builder/install"
 	"goldsmith/builder/layer"
 	"goldsmith/builder/recipe"
 	"goldsmith/builder/vm"
@@ -114,8 +115,13 @@ func setServices(ctx context.Context, j *Job) error {
 func stepPhase(s recipe.Step) Phase {
 	return Phase{
 		Name: "step:" + s.Name, Short: stepShort(s), Disk: true,
-		Inputs: func(*Job) any { return s },
-		Run:    func(ctx context.Context, j *Job) error { return j.step(ctx, s) },
+		Inputs: func(*Job) any {
+			if s.OpenNebula != nil {
+				return []any{s, install.Revision}
+			}
+			return s
+		},
+		Run: func(ctx context.Context, j *Job) error { return j.step(ctx, s) },
 	}
 }
 
@@ -127,6 +133,9 @@ func stepShort(s recipe.Step) string {
 	}
 	for _, u := range s.Upload {
 		parts = append(parts, "upload "+path.Base(u.Path))
+	}
+	if s.OpenNebula != nil {
+		parts = append(parts, "set up OpenNebula")
 	}
 	if n := strings.Count(strings.TrimSpace(s.Run), "\n") + 1; s.Run != "" {
 		parts = append(parts, fmt.Sprintf("%d lines of shell", n))
@@ -156,6 +165,11 @@ func (j *Job) step(ctx context.Context, s recipe.Step) error {
 	}
 	for _, u := range s.Upload {
 		if err := j.upload(within, m, u); err != nil {
+			return err
+		}
+	}
+	if s.OpenNebula != nil {
+		if err := j.openNebula(within, m, s); err != nil {
 			return err
 		}
 	}

@@ -95,9 +95,7 @@ func (c Configuration) step(ctx context.Context, m *machine.Booted, root *tree.F
 		return o.configure(ctx)
 	}
 	if s.OpenNebula != nil {
-		o := &oneMachine{OpenNebula: *s.OpenNebula, m: m, root: root, log: c.Log,
-			wait: func(what string) { c.Wait(s.Name+": "+what, 0, 0) }}
-		return o.configure(ctx)
+		return SetUpOpenNebula(ctx, *s.OpenNebula, booted{m, root, c.Log}, c.Log, func(what string) { c.Wait(s.Name+": "+what, 0, 0) })
 	}
 	return m.Run(ctx, machine.Command{Argv: recipe.Shell(), Stdin: []byte(s.Run), Log: c.Log})
 }

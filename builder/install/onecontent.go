@@ -14,6 +14,7 @@ import (
 
 	"goldsmith/builder/oneapi"
 	"goldsmith/builder/recipe"
+	"goldsmith/builder/tree"
 	"goldsmith/firstboot/text/oned"
 )
 
@@ -30,7 +31,7 @@ func newPassword() string { return rand.Text() }
 // content starts oned, has it make what the recipe lists, and stops it: its files and database are then those of a front-end that
 // was switched off, which is what firstboot knows how to make another one of.
 func (o *oneMachine) content(ctx context.Context) error {
-	conf, err := o.root.ReadFile(onedConf)
+	conf, err := o.read(ctx, onedConf)
 	if err != nil {
 		return err
 	}
@@ -45,16 +46,16 @@ func (o *oneMachine) content(ctx context.Context) error {
 	if err := CheckDatastores(parsed, append(stock(parsed), stores...)); err != nil {
 		return err
 	}
-	if err := o.run(ctx, "", "", "systemctl", "--quiet", "start", "opennebula.service"); err != nil {
+	if err := o.run(ctx, "", "", "systemctl", "--quiet", "restart", "opennebula.service"); err != nil {
 		return fmt.Errorf("cannot start oned: %w", err)
 	}
-	auth, err := o.root.ReadFile(oneAuthFile)
+	auth, err := o.read(ctx, oneAuthFile)
 	if err != nil {
 		return fmt.Errorf("cannot find oneadmin's password: %w", err)
 	}
 	client := &oneapi.Client{URL: oneURL, Session: strings.TrimSpace(string(auth)), HTTP: &http.Client{Timeout: time.Minute,
 		Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return o.m.Dial(ctx, network, "127.0.0.1:2633")
+			return o.in.Dial(ctx, network, "127.0.0.1:2633")
 		}}}}
 	up, cancel := context.WithTimeout(ctx, onedPatience)
 	defer cancel()
@@ -69,6 +70,14 @@ func (o *oneMachine) content(ctx context.Context) error {
 		return err
 	}
 	return o.run(ctx, "", "", "systemctl", "--quiet", "stop", "opennebula.service")
+}
+
+func (o *oneMachine) read(ctx context.Context, name string) (data []byte, err error) {
+	err = o.in.Files(ctx, func(root *tree.FS) (err error) {
+		data, err = root.ReadFile(name)
+		return err
+	})
+	return data, err
 }
 
 // stock are the datastores that oned makes by itself, with the driver of the release's own choice.

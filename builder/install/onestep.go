@@ -5,21 +5,86 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 
 	"goldsmith/builder/machine"
 	"goldsmith/builder/recipe"
 	"goldsmith/builder/tree"
+	"goldsmith/firstboot/text/oned"
 )
 
-// A oneMachine sets up OpenNebula in the booted machine, of which no service runs yet.
-type oneMachine struct {
-	recipe.OpenNebula
-	m    *machine.Booted
+// An Inside is a machine that a step works in: a tree that systemd-nspawn has booted, or a virtual machine.
+type Inside interface {
+	// Do runs a command; user "" is root.
+	Do(ctx context.Context, user, stdin string, argv ...string) error
+	// Dial connects from within, to an address and not to a name.
+	Dial(ctx context.Context, network, address string) (net.Conn, error)
+	// Files shows the machine's files to do. What it changes in them is in the machine when Files returns.
+	Files(ctx context.Context, do func(*tree.FS) error) error
+}
+
+// booted is the machine of a tree, whose files are at hand.
+type booted struct {
+	*machine.Booted
 	root *tree.FS
 	log  io.Writer
+}
+
+// Do implements Inside.
+func (b booted) Do(ctx context.Context, user, stdin string, argv ...string) error {
+	c := machine.Command{Argv: argv, User: user, Stdin: []byte(stdin), Log: b.log}
+	if user != "" {
+		c.Env = []string{"HOME=" + HomeOf(user)}
+	}
+	return b.Run(ctx, c)
+}
+
+// HomeOf is where a user of a step has its files: a command that is started for it would have root's HOME.
+func HomeOf(user string) string {
+	if user == oneadmin {
+		return oneHome
+	}
+	return "/"
+}
+
+// Files implements Inside.
+func (b booted) Files(_ context.Context, do func(*tree.FS) error) error { return do(b.root) }
+
+const (
+	oneadmin = "oneadmin"
+	oneHome  = "/var/lib/one"
+)
+
+// A oneMachine sets up OpenNebula in a booted machine, of which no service runs yet.
+type oneMachine struct {
+	recipe.OpenNebula
+	in   Inside
+	log  io.Writer
 	wait func(string)
+}
+
+// SetUpOpenNebula does what a recipe's opennebula step asks for.
+func SetUpOpenNebula(ctx context.Context, o recipe.OpenNebula, in Inside, log io.Writer, wait func(string)) error {
+	m := &oneMachine{OpenNebula: o, in: in, log: log, wait: wait}
+	return m.configure(ctx)
+}
+
+// OneFiles are the folders and files in which the step reads and writes, for those who bring an Inside its files; OneFolders are those
+// that it only wants to be there.
+func OneFiles() []string {
+	return []string{"/etc/one", "/etc/apparmor.d/abstractions", "/etc/apparmor.d/local", "/etc/sudoers.d", "/etc/systemd/system", "/etc/systemd/network",
+		"/etc/netplan", "/etc/network", "/etc/goldsmith", "/etc/tmpfiles.d", "/etc/mysql/mariadb.conf.d", "/etc/one-datastore-volume",
+		"/usr/local/sbin", remotes, oneHome + "/.one", "/var/lib/dpkg/status"}
+}
+
+// OneFolders: see OneFiles.
+func OneFolders(o recipe.OpenNebula) []string {
+	if o.Vitastor == nil {
+		return nil
+	}
+	return []string{orElse(o.Vitastor.StagingDir, stagingDefault)}
 }
 
 // configure makes the edits first, so that oned starts with them. It starts only where it has something to make: an image without
@@ -27,8 +92,14 @@ type oneMachine struct {
 func (o *oneMachine) configure(ctx context.Context) error {
 	o.wait("configuration")
 	password := newPassword()
-	units, err := adjustOpenNebula(o.root, o.OpenNebula, password, o.log)
-	if err != nil {
+	var units []string
+	if err := o.in.Files(ctx, func(root *tree.FS) (err error) {
+		if err := checkUnborn(root, o.OpenNebula); err != nil {
+			return err
+		}
+		units, err = adjustOpenNebula(root, o.OpenNebula, password, o.log)
+		return err
+	}); err != nil {
 		return err
 	}
 	if o.Role != "" {
@@ -54,6 +125,21 @@ func (o *oneMachine) configure(ctx context.Context) error {
 	return o.run(ctx, "", "", append([]string{"systemctl", "--quiet", "enable", "--"}, units...)...)
 }
 
+// checkUnborn refuses another database for an oned that has one: it would find the users' files and none of the users, and not start.
+func checkUnborn(root *tree.FS, o recipe.OpenNebula) error {
+	if o.Database != "mariadb" || !root.Exists(oneHome+"/.one/sunstone_auth") {
+		return nil
+	}
+	data, err := root.ReadFile(onedConf)
+	if err != nil {
+		return err
+	}
+	if backend, _, err := oned.Codec().Get(data, "DB/BACKEND"); err != nil || backend == "mysql" {
+		return err
+	}
+	return errors.New("cannot give oned MariaDB: it has run, and has its users in SQLite\nhint: disable opennebula.service until this step")
+}
+
 // units are those of the role, whether or not their packages have enabled them.
 func (o *oneMachine) units() []string {
 	var out []string
@@ -77,14 +163,8 @@ func (o *oneMachine) units() []string {
 }
 
 func (o *oneMachine) run(ctx context.Context, user, stdin string, argv ...string) error {
-	c := machine.Command{Argv: argv, User: user, Stdin: []byte(stdin), Log: o.log}
-	if user == oneadmin {
-		c.Env = []string{"HOME=/var/lib/one"}
-	}
-	return o.m.Run(ctx, c)
+	return o.in.Do(ctx, user, stdin, argv...)
 }
-
-const oneadmin = "oneadmin"
 
 // sshScript gives oneadmin a key where the package made none, and lets it in with that key: drivers connect to every node, this
 // machine too. A host that is new is trusted, one whose key changed is not.
@@ -230,7 +310,7 @@ func lacksOpenNebula(r *recipe.Recipe, o recipe.OpenNebula) []string {
 		out = append(out, "vitastor.staging_room is larger than the whole disk\nhint: give disk.size more, or mount staging_dir from elsewhere")
 	}
 	say(CheckMounts(storeMounts(o), sharedStores(o)))
-	if o.Content() && r.Boot.Target != "basic.target" {
+	if o.Content() && r.Boot.Target != "basic.target" && !r.UsesVM() {
 		out = append(out, "boot.target must be basic.target: oned must not start before it is set up")
 	}
 	if r.Base.Image != "" {

@@ -138,6 +138,11 @@ func TestWholeStepLacks(t *testing.T) {
 	if got := Lacks(r, recipe.Step{OpenNebula: new(front())}); got != nil {
 		t.Errorf("lacks %q", got)
 	}
+	inVM := *r
+	inVM.VM, inVM.Boot.Target = &recipe.VM{}, "multi-user.target" // a machine of its own; oned is started anew
+	if got := Lacks(&inVM, recipe.Step{OpenNebula: new(front())}); got != nil {
+		t.Errorf("in a virtual machine, lacks %q", got)
+	}
 	r.Packages, r.Boot.Target = r.Packages[2:], "multi-user.target"
 	o := front()
 	o.Release, o.Bridges[0].Gateway = "6.0", netip.MustParseAddr("10.0.0.1")
@@ -221,4 +226,58 @@ func hookXML(t *testing.T, i int) string {
 		fmt.Fprintf(&b, "<%s>%s</%[1]s>", k, all[k])
 	}
 	return fmt.Sprintf("<HOOK><ID>%d</ID><NAME>%s</NAME><TEMPLATE>%s</TEMPLATE></HOOK>", i, all["NAME"], b.String())
+}
+
+// A virtual machine shows the step OneFiles, so they must hold all that it edits.
+func TestOneFilesHoldEveryEdit(t *testing.T) {
+	root := plugged(t)
+	put(t, root, pluginDiff, diff, 0o644)
+	o := front()
+	o.Vitastor = &recipe.Vitastor{SaveRestore: true, Pool: "p", StagingRoom: 1}
+	o.Lockdown = &recipe.Lockdown{Guests: []netip.Prefix{netip.MustParsePrefix("10.0.3.0/24")}, Storage: []netip.Prefix{netip.MustParsePrefix("10.0.2.0/24")}}
+	for _, m := range []string{"netplan", "ifupdown"} {
+		o.Bridges = append(o.Bridges, recipe.HostBridge{Name: "br-" + m, Port: "eth0", Manager: m})
+	}
+	edits, _, err := oneEdits(root, o, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside := func(name string) bool {
+		return slices.ContainsFunc(OneFiles(), func(p string) bool { return name == p || strings.HasPrefix(name, p+"/") })
+	}
+	for _, e := range edits {
+		if !inside(e.Path) || e.When != "" && !inside(e.When) {
+			t.Errorf("%s is outside: %s %s", e.Name, e.Path, e.When)
+		}
+	}
+	for _, s := range []string{remotes + "/" + VitastorScripts()[0], pluginDiff, oneAuthFile, "/etc/sudoers.d/opennebula-vitastor"} {
+		if !inside(s) {
+			t.Errorf("%s is outside", s)
+		}
+	}
+	if got := OneFolders(o); !slices.Equal(got, []string{"/var/tmp"}) || OneFolders(front()) != nil {
+		t.Errorf("folders %v", got)
+	}
+}
+
+func TestAnOnedThatHasRunKeepsItsDatabase(t *testing.T) {
+	for _, tc := range []struct {
+		conf, want, database string
+		ran                  bool
+	}{
+		{"DB = [ BACKEND = \"sqlite\" ]\n", "hint: disable opennebula.service", "mariadb", true},
+		{"DB = [ BACKEND = \"sqlite\" ]\n", "", "mariadb", false},
+		{"DB = [ BACKEND = \"sqlite\" ]\n", "", "sqlite", true},
+		{"DB = [ BACKEND = \"mysql\" ]\n", "", "mariadb", true},
+	} {
+		root := opened(t)
+		put(t, root, onedConf, tc.conf, 0o640)
+		if tc.ran {
+			put(t, root, oneHome+"/.one/sunstone_auth", "serveradmin:x\n", 0o600)
+		}
+		err := checkUnborn(root, recipe.OpenNebula{Database: tc.database})
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%+v: %v", tc, err)
+		}
+	}
 }

@@ -79,10 +79,8 @@ func (r *Recipe) checkVM(add func(path, format string, args ...any)) {
 		return
 	}
 	for _, t := range r.Steps {
-		for key, set := range map[string]bool{"openstack": t.OpenStack != nil, "opennebula": t.OpenNebula != nil} {
-			if set {
-				add("steps."+t.Name+"."+key, "is for machines without virtualization; leave vm and base.image out")
-			}
+		if t.OpenStack != nil {
+			add("steps."+t.Name+".openstack", "is for machines without virtualization; leave vm and base.image out")
 		}
 	}
 	if r.Base.Image != "" && len(r.Groups()) > 0 {

@@ -124,6 +124,23 @@ func (m *Machine) Run(ctx context.Context, shell []string, script string, log io
 	return err
 }
 
+// Output runs a command as root and writes what it prints, errors too, to out.
+func (m *Machine) Output(ctx context.Context, argv []string, out io.Writer) error {
+	words := make([]string, len(argv))
+	for i, w := range argv {
+		words[i] = quote(w)
+	}
+	return m.session(ctx, "exec "+strings.Join(words, " "), nil, out)
+}
+
+// Dial connects from within the machine, by its SSH server. The connection knows no deadlines.
+func (m *Machine) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if m.conn == nil {
+		return nil, errors.New("no connection to the machine")
+	}
+	return m.conn.DialContext(ctx, network, address)
+}
+
 // session runs one command line. When ctx or the machine ends, the connection is cut, which is all that SSH can do: what
 // the command has started may go on inside, so the machine cannot be used further.
 func (m *Machine) session(ctx context.Context, command string, in io.Reader, out io.Writer) error {
