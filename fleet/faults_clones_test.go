@@ -29,9 +29,9 @@ func states(all []fleet.Standing) map[fleet.Condition]int {
 
 const waiting = fleet.Condition(report.Waiting)
 
-// until waits for clones to be in these conditions, and returns those that they are in, with what a user who waited as long
+// become waits for clones to be in these conditions, and returns those that they are in, with what a user who waited as long
 // would read.
-func until(t *testing.T, b fleet.Bench, name string, want map[fleet.Condition]int) (map[fleet.Condition]int, error) {
+func become(t *testing.T, b fleet.Bench, name string, want map[fleet.Condition]int) (map[fleet.Condition]int, error) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; {
 		all, err := b.Wait(t.Context(), name, time.Second, nil)
@@ -49,7 +49,7 @@ func TestADHCPServerThatIsSilentForAWhileDelaysOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	silence := time.Now()
-	got, err := until(t, b, "silent", map[fleet.Condition]int{waiting: 2})
+	got, err := become(t, b, "silent", map[fleet.Condition]int{waiting: 2})
 	if report.CodeOf(err) != report.Unverified || !strings.Contains(err.Error(), "still waiting") {
 		t.Errorf("while the server is silent the clones are %v: %v", got, err)
 	}
@@ -69,12 +69,12 @@ func TestAnExhaustedPoolLeavesTheOthersUnharmed(t *testing.T) {
 	o := order(t, b, "pool", 3)
 	o.Lab.Pool = 2
 	spawn(t, b, o)
-	got, err := until(t, b, "pool", map[fleet.Condition]int{fleet.Condition(report.Ready): 2, waiting: 1})
+	got, err := become(t, b, "pool", map[fleet.Condition]int{fleet.Condition(report.Ready): 2, waiting: 1})
 	if report.CodeOf(err) != report.Unverified || strings.Count(err.Error(), "is not ready") != 1 {
 		t.Errorf("the clones are %v: %v", got, err)
 	}
 	time.Sleep(10 * time.Second) // who has no address does not take another's
-	if later, err := until(t, b, "pool", got); err == nil {
+	if later, err := become(t, b, "pool", got); err == nil {
 		t.Errorf("the clones became %v", later)
 	}
 }

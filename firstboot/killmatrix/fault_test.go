@@ -70,7 +70,7 @@ func TestFaults(t *testing.T) {
 func TestBindMount(t *testing.T) {
 	bin := build(t)
 	sock, db := hosttest.MariaDB(t)
-	for _, f := range rewritertest.All(t, "../rewriters/testdata") {
+	for _, f := range rewritertest.All(t, fixtures) {
 		if f.Name != "keystone-debian" {
 			continue
 		}
@@ -106,7 +106,7 @@ func TestBindMount(t *testing.T) {
 func TestTwoBoots(t *testing.T) {
 	bin := build(t)
 	sock, db := hosttest.MariaDB(t)
-	f := rewritertest.All(t, "../rewriters/testdata")[0]
+	f := rewritertest.All(t, fixtures)[0]
 	l := &lab{f: f, bin: bin, sock: sock, db: db, dir: hosttest.Dir(t)}
 	l.fresh(t, nil)
 	l.run(t, f.Scene.To[0], 0)

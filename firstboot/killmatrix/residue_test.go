@@ -45,7 +45,7 @@ func TestResidueOfAWholeMachine(t *testing.T) {
 	} {
 		t.Run(c.fixture, func(t *testing.T) {
 			t.Parallel()
-			f := fixtureNamed(t, c.fixture)
+			f := rewritertest.Named(t, fixtures, c.fixture)
 			rebake(f, c.rename)
 			l := &lab{f: f, bin: bin, dir: hosttest.Dir(t)}
 			l.sock, l.db = hosttest.MariaDB(t)

@@ -26,7 +26,7 @@ import (
 // in firstboot's state.
 func TestNoSecretIsTold(t *testing.T) {
 	bin := build(t)
-	for _, f := range rewritertest.All(t, "../rewriters/testdata") {
+	for _, f := range rewritertest.All(t, fixtures) {
 		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
 			l := &lab{f: f, bin: bin, dir: hosttest.Dir(t)}
