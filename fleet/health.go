@@ -44,17 +44,17 @@ func (s *State) Knock(ctx context.Context, all []Standing) {
 	wg.Wait()
 }
 
-func (st *Standing) knock(ctx context.Context, stacks []string, dial func(ctx context.Context, network, addr string) (net.Conn, error)) {
+func (s *Standing) knock(ctx context.Context, stacks []string, dial func(ctx context.Context, network, addr string) (net.Conn, error)) {
 	for _, f := range faces {
 		if !slices.Contains(stacks, f.stack) {
 			continue
 		}
-		conn, err := dial(ctx, "tcp", net.JoinHostPort(st.Address.String(), f.port))
+		conn, err := dial(ctx, "tcp", net.JoinHostPort(s.Address.String(), f.port))
 		if err != nil {
-			st.Down = append(st.Down, f.stack)
+			s.Down = append(s.Down, f.stack)
 			continue
 		}
 		conn.Close()
-		st.Up = append(st.Up, f.stack)
+		s.Up = append(s.Up, f.stack)
 	}
 }

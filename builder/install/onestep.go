@@ -79,7 +79,7 @@ func OneFiles() []string {
 		"/usr/local/sbin", remotes, oneHome + "/.one", "/var/lib/dpkg/status"}
 }
 
-// OneFolders: see OneFiles.
+// OneFolders are folders of the same kind as OneFiles.
 func OneFolders(o recipe.OpenNebula) []string {
 	if o.Vitastor == nil {
 		return nil
