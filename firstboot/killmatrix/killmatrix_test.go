@@ -37,7 +37,7 @@ func TestKillMatrix(t *testing.T) {
 	t.Run("on", func(t *testing.T) {
 		// The big front-end on SQLite has the same plan as on MariaDB: what differs is how rows are written.
 		sqlite, _ := rewritertest.FrontEndOnSQLite(t, fixtures)
-		sqlite.Scene.Cuts = 20
+		sqlite.Scene.Cuts = 6
 		for _, f := range append(rewritertest.All(t, fixtures), sqlite) {
 			t.Run(f.Name, func(t *testing.T) {
 				t.Parallel()
@@ -78,7 +78,7 @@ func matrix(t *testing.T, f *rewritertest.Fixture, bin string) int {
 // whole OpenStack has seven hundred, and a change to the engine shows on the small fixtures, which are always cut whole.
 var full = flag.Bool("full", false, "cut every road at every point (make proof)")
 
-const most = 25
+const most = 20
 
 // chosen returns the points, counted from 1, at which a road of n points is cut.
 func (l *lab) chosen(n int) []int {
