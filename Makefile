@@ -52,6 +52,7 @@ unit: ## run the tests that need no root and no tools
 proof: bin ## cut firstboot at every point, take every line out of the scripts; boot clones in virtual machines (QEMU, slow without KVM); run whole clouds and clusters
 	$(GO) test -tags integration -timeout 2h -count 1 -v -run 'KillMatrix|BindMount' ./firstboot/killmatrix -full
 	$(GO) test -tags integration -timeout 1h -count 1 -v -run EveryLine ./templates -full
+	$(GO) test -tags integration -timeout 1h -count 1 -v -run Corrupted ./builder/disk -full
 	bin/goldsmith bake --home $(HOME_DIR) --no-proof debian-minimal
 	GOLDSMITH_HOME=$(HOME_DIR) $(GO) test -p 1 -tags 'vm integration' -timeout 2h -count 1 -v -run VM ./...
 	$(GO) test -tags 'clones vm' -timeout 1h -count 1 -v -run Snapshot ./fleet

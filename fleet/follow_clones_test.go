@@ -213,7 +213,7 @@ func (g *golden) measure(m driver.Machine, commands [][]string) cost {
 
 func (g *golden) median(m driver.Machine, commands [][]string) (c cost) {
 	g.t.Helper()
-	const runs = 9
+	const runs = 5
 	var walls, cpus []time.Duration
 	for range runs {
 		var wall, cpu time.Duration

@@ -78,7 +78,7 @@ func matrix(t *testing.T, f *rewritertest.Fixture, bin string) int {
 // whole OpenStack has seven hundred, and a change to the engine shows on the small fixtures, which are always cut whole.
 var full = flag.Bool("full", false, "cut every road at every point (make proof)")
 
-const most = 20
+const most = 16
 
 // chosen returns the points, counted from 1, at which a road of n points is cut.
 func (l *lab) chosen(n int) []int {
