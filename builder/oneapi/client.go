@@ -7,6 +7,7 @@ package oneapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,8 +23,7 @@ type Client struct {
 	URL     string // http://host:2633/RPC2
 	Session string // user:password; never part of an error
 	HTTP    *http.Client
-	// limit bounds an answer in tests; without it, answerLimit does.
-	limit int64
+	Limit   int64 // bytes of an answer; zero: answerLimit
 }
 
 // A Code is the reason that oned gives with a refusal (Request::ErrorCode of OpenNebula).
@@ -111,10 +111,7 @@ func (c *Client) call(ctx context.Context, method string, args []any) (any, erro
 
 // read takes an answer that is whole and of bearable size.
 func (c *Client) read(method string, body io.Reader) ([]byte, error) {
-	limit := int64(answerLimit)
-	if c.limit > 0 {
-		limit = c.limit
-	}
+	limit := cmp.Or(c.Limit, answerLimit)
 	data, err := io.ReadAll(io.LimitReader(body, limit+1))
 	switch {
 	case late(err):

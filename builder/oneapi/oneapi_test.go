@@ -207,7 +207,7 @@ func TestTransportErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := httptest.NewServer(tc.h)
 			defer s.Close()
-			c := Client{URL: s.URL, Session: session, limit: 5000}
+			c := Client{URL: s.URL, Session: session, Limit: 5000}
 			says(t, &c, tc.say)
 		})
 	}

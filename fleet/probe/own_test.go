@@ -109,9 +109,9 @@ func TestPrefix(t *testing.T) {
 		"OpenNebula, never run": {"", map[string]string{onedFile: "MAC_PREFIX = \"02:aa\"\n"}, report.Pass, "", []string{"MAC_PREFIX 02:aa"}},
 		"OpenNebula":            {answered(1, pool), front, report.Pass, "", []string{"MAC_PREFIX 02:aa", "IMAGE_PREFIX one-1a"}},
 		"oned refuses":          {answered(0, "[one.datastorepool.info] User couldn't be authenticated"), front, report.Fail, "couldn't be authenticated", nil},
-		"oned has a fault":      {"<methodResponse><fault><value><struct><member><name>faultString</name><value><string>nope</string></value></member></struct></value></fault></methodResponse>", front, report.Fail, "fault: nope", nil},
-		"oned says little":      {"<methodResponse/>", front, report.Fail, "no array", nil},
-		"oned says nothing":     {"", front, report.Fail, "cannot read oned's answer", nil},
+		"oned has a fault":      {"<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>-506</int></value></member><member><name>faultString</name><value><string>nope</string></value></member></struct></value></fault></methodResponse>", front, report.Fail, "fault -506: nope (XML-RPC)", nil},
+		"oned says little":      {"<methodResponse/>", front, report.Fail, "0 values instead of one", nil},
+		"oned says nothing":     {"", front, report.Fail, "the answer is empty", nil},
 		"no session":            {"", map[string]string{onedFile: "", "/usr/bin/oned": ""}, report.Fail, "session", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

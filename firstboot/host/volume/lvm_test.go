@@ -34,18 +34,18 @@ func pv(text string, at int) []byte {
 	return disk
 }
 
-const pvText1 = "g {\nid = \"x\"\nphysical_volumes {\npv0 {\nid = \"other\"\ndev_size = 7\n}\n" +
+const groupText = "g {\nid = \"x\"\nphysical_volumes {\npv0 {\nid = \"other\"\ndev_size = 7\n}\n" +
 	"pv1 {\nid = \"AbCdEf-0123-4567-89Ab-CdEf-0123-456789\"\ndevice = \"/dev/vda2\"\n\ndev_size = 4096\t# 2 Megabytes\npe_start = 2048\n}\n}\n}\n"
 
 func TestPVSize(t *testing.T) {
-	for _, at := range []int{512, 1000, 2048 - 1, 2048 - len(pvText1)/2} { // the last two go around
-		if n, err := pvSize(bytes.NewReader(pv(pvText1, at))); n != 2<<20 || err != nil {
+	for _, at := range []int{512, 1000, 2048 - 1, 2048 - len(groupText)/2} { // the last two go around
+		if n, err := pvSize(bytes.NewReader(pv(groupText, at))); n != 2<<20 || err != nil {
 			t.Errorf("text at %d: %d, %v", at, n, err)
 		}
 	}
 	none := pv("g {\n}\n", 512)
-	short := pv(pvText1, 512)[:6000]
-	wild := pv(pvText1, 512)
+	short := pv(groupText, 512)[:6000]
+	wild := pv(groupText, 512)
 	binary.LittleEndian.PutUint64(wild[4096+48:], 1<<60)
 	for name, disk := range map[string][]byte{"no text of it": none, "a size beyond the ring": wild, "no label": make([]byte, 4096)} {
 		if n, err := pvSize(bytes.NewReader(disk)); !errors.Is(err, errPV) {
@@ -59,8 +59,8 @@ func TestPVSize(t *testing.T) {
 
 // FuzzPVSize reads any disk without a panic.
 func FuzzPVSize(f *testing.F) {
-	f.Add(pv(pvText1, 512))
-	f.Add(pv(pvText1, 2000))
+	f.Add(pv(groupText, 512))
+	f.Add(pv(groupText, 2000))
 	f.Fuzz(func(t *testing.T, disk []byte) {
 		if n, err := pvSize(bytes.NewReader(disk)); err == nil && n < 0 {
 			t.Errorf("%d bytes", n)
