@@ -22,11 +22,11 @@ import (
 // A Hit is one place where a needle stands.
 type Hit struct {
 	Path     string `json:"path"`
-	Offset   int64  `json:"offset"`         // bytes; in a compressed file: in what it unpacks to; -1: in the name or a link
+	Offset   int64  `json:"offset"`         // bytes; in a packed file: in what it, or its member, unpacks to; -1: in the name or a link
 	Line     int    `json:"line,omitempty"` // of a text file
 	Kind     string `json:"kind"`
 	Value    string `json:"value"`
-	Encoding string `json:"encoding"`        // plain, hex, base64, ...; "gzip, plain" inside a compressed file
+	Encoding string `json:"encoding"`        // plain, hex, base64, ...; "gzip, plain" inside a packed file, "zip NAME, plain" in an archive's member
 	Owner    string `json:"owner,omitempty"` // who changes or forgets it; "" for nobody
 }
 
@@ -279,21 +279,35 @@ func (w *worker) content(ctx context.Context, name string, f *os.File) (int64, e
 			return size, err
 		}
 	}
-	kind, unpacked, err := unpack(f)
-	if unpacked == nil || err != nil {
-		w.a.closed(kind)
+	streams, closed, err := unpack(f)
+	if err != nil {
 		return size, err
 	}
-	defer unpacked.Close()
-	more, err := w.a.scan.scan(&stoppable{ctx, io.LimitReader(unpacked, maxUnpacked)}, w.buf, func(at int64, p *pattern) {
-		w.hit(name, kind+", ", at, p)
-	})
-	if err != nil {
-		err = fmt.Errorf("cannot unpack: %w", err)
-	} else if more == maxUnpacked {
-		err = fmt.Errorf("it unpacks to more than %d bytes", maxUnpacked)
+	w.a.closed(closed)
+	left := int64(maxUnpacked)
+	for _, s := range streams {
+		n, err := w.stream(ctx, name, s, left)
+		size += n
+		if left -= n; err != nil {
+			return size, fmt.Errorf("cannot unpack: %w", err)
+		}
+		if left == 0 {
+			return size, fmt.Errorf("it unpacks to more than %d bytes", maxUnpacked)
+		}
 	}
-	return size + more, err
+	return size, nil
+}
+
+// stream searches what a packed file unpacks to, up to limit bytes.
+func (w *worker) stream(ctx context.Context, name string, s stream, limit int64) (int64, error) {
+	r, err := s.open()
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	return w.a.scan.scan(&stoppable{ctx, io.LimitReader(r, limit)}, w.buf, func(at int64, p *pattern) {
+		w.hit(name, s.kind+", ", at, p)
+	})
 }
 
 // lines finds the line of each hit in a text file, by reading up to the last of them again.

@@ -1,60 +1,112 @@
 package audit
 
 import (
+	"archive/zip"
 	"bytes"
 	"compress/bzip2"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/klauspost/compress/gzip" // a third faster than the standard one, and man pages are most of what is packed
 	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+	"github.com/therootcompany/xz" // bounds its memory and knows branch filters, which ulikunitz/xz does not
 )
 
-// unpack recognises a packed file by its first bytes. The reader is nil where it is none, and where it is one that is not
-// looked into.
-func unpack(f io.ReaderAt) (kind string, r io.ReadCloser, err error) {
+// maxDictionary bounds the memory that one packed file asks for, in bytes: what "xz -9" and "zstd -19" need.
+const maxDictionary = 64 << 20
+
+// A stream is one thing that a packed file unpacks to.
+type stream struct {
+	kind string // gzip, xz, ...; "zip NAME" for a member of an archive
+	open func() (io.ReadCloser, error)
+}
+
+// unpack recognises a packed file by its first bytes, and returns what it unpacks to: one stream, or one for each member of an
+// archive. There is none where it is no packed file, and where it is one that is not looked into, which closed names.
+func unpack(f *os.File) (streams []stream, closed string, err error) {
 	head := make([]byte, 6)
 	if n, _ := f.ReadAt(head, 0); n < 4 {
-		return "", nil, nil // shorter than any
+		return nil, "", nil // shorter than any
 	}
 	start := int64(0)
 	if bytes.Equal(head, []byte("070701")) {
 		if start = afterCPIO(f); start == 0 {
-			return "", nil, nil
+			return nil, "", nil
 		}
+		clear(head)
 		if n, _ := f.ReadAt(head, start); n < 4 {
-			return "", nil, nil
+			return nil, "", nil
 		}
 	}
-	rest := io.NewSectionReader(f, start, 1<<62)
-	switch {
-	case bytes.HasPrefix(head, []byte("\x1f\x8b\x08")):
-		z, err := gzip.NewReader(rest)
-		if err != nil {
-			return "", nil, nil // it only looks like one
-		}
-		return "gzip", z, nil
-	case bytes.HasPrefix(head, []byte("BZh")):
-		return "bzip2", io.NopCloser(bzip2.NewReader(rest)), nil
-	case bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")):
-		z, err := zstd.NewReader(rest, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20), zstd.WithDecoderLowmem(true))
-		if err != nil {
-			return "", nil, fmt.Errorf("cannot unpack: %w", err)
-		}
-		return "zstd", z.IOReadCloser(), nil
+	if bytes.HasPrefix(head, []byte("PK\x03\x04")) {
+		return members(f)
 	}
-	return unopened(head), nil, nil
+	for _, p := range packers {
+		if !bytes.HasPrefix(head, []byte(p.magic)) {
+			continue
+		}
+		if p.open == nil {
+			return nil, p.kind, nil
+		}
+		r, err := p.open(io.NewSectionReader(f, start, 1<<62))
+		switch {
+		case err != nil && p.weak:
+			return nil, "", nil // it only looks like one
+		case err != nil:
+			return nil, "", fmt.Errorf("cannot unpack: %w", err)
+		}
+		return []stream{{p.kind, func() (io.ReadCloser, error) { return r, nil }}}, "", nil
+	}
+	return nil, "", nil
 }
 
-// unopened names the formats that are not looked into: unpacking them takes many times longer than all the rest.
-func unopened(head []byte) string {
-	for kind, magic := range map[string]string{"xz": "\xfd7zXZ\x00", "lz4": "\x04\x22\x4d\x18", "zip": "PK\x03\x04", "lzip": "LZIP"} {
-		if bytes.HasPrefix(head, []byte(magic)) {
-			return kind
+// packers are the formats of single packed files; open is nil for one that is not looked into. A weak magic also begins files
+// of other kinds.
+var packers = []struct {
+	kind, magic string
+	weak        bool
+	open        func(io.Reader) (io.ReadCloser, error)
+}{
+	{"gzip", "\x1f\x8b\x08", true, func(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) }},
+	{"bzip2", "BZh", true, func(r io.Reader) (io.ReadCloser, error) { return io.NopCloser(bzip2.NewReader(r)), nil }},
+	{"zstd", "\x28\xb5\x2f\xfd", false, func(r io.Reader) (io.ReadCloser, error) {
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDictionary), zstd.WithDecoderLowmem(true))
+		if err != nil {
+			return nil, err
 		}
+		return z.IOReadCloser(), nil
+	}},
+	{"xz", "\xfd7zXZ\x00", false, func(r io.Reader) (io.ReadCloser, error) {
+		z, err := xz.NewReader(r, maxDictionary)
+		return io.NopCloser(z), err
+	}},
+	{"lz4", "\x04\x22\x4d\x18", false, openLZ4},
+	{"lz4", "\x02\x21\x4c\x18", false, openLZ4}, // the older format, of an initramfs
+	{"lzip", "LZIP", true, nil},
+}
+
+func openLZ4(r io.Reader) (io.ReadCloser, error) { return io.NopCloser(lz4.NewReader(r)), nil }
+
+// members opens a zip archive, such as a .jar. One without a readable directory is not looked into.
+func members(f *os.File) (streams []stream, closed string, err error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, "", err
 	}
-	return ""
+	archive, err := zip.NewReader(f, st.Size())
+	if err != nil {
+		return nil, "zip", nil
+	}
+	for _, m := range archive.File {
+		if !m.FileInfo().Mode().IsRegular() {
+			continue
+		}
+		streams = append(streams, stream{"zip " + m.Name, m.Open})
+	}
+	return streams, "", nil
 }
 
 // maxEarly bounds what stands before the packed part of an initramfs: microcode, as a plain archive.
