@@ -56,14 +56,21 @@ func admin(t *testing.T, s *fleet.State, n int) *client {
 	}
 	c := &client{t: t, host: list[0].Address.String(), http: http.Client{Transport: &http.Transport{DialContext: s.Network.Dial}, Timeout: 2 * time.Minute}}
 	domain := map[string]any{"id": "default"}
-	res := c.do(http.MethodPost, 5000, "/v3/auth/tokens", map[string]any{"auth": map[string]any{
+	body := map[string]any{"auth": map[string]any{
 		"identity": map[string]any{"methods": []string{"password"}, "password": map[string]any{"user": map[string]any{
 			"name": "admin", "domain": domain, "password": told["keystone/admin"]}}},
 		"scope": map[string]any{"project": map[string]any{"name": "admin", "domain": domain}},
-	}})
-	if c.token = res.Header.Get("X-Subject-Token"); c.token == "" {
-		t.Fatalf("%s: no token: %s", s.Clones[n].Name, res.Status)
-	}
+	}}
+	until(t, s.Clones[n].Name+" gives its administrator a token", func() string {
+		res, err := c.ask(http.MethodPost, 5000, "/v3/auth/tokens", body)
+		if err != nil {
+			return err.Error() // keystone starts
+		}
+		if c.token = res.Header.Get("X-Subject-Token"); c.token == "" {
+			return res.Status
+		}
+		return ""
+	})
 	return c
 }
 
@@ -77,29 +84,35 @@ func secrets(t *testing.T, s *fleet.State, n int) map[string]string {
 	return told
 }
 
-// do sends a request; the body of the answer has been read, and stands in its place.
-func (c *client) do(method string, port int, path string, body any) *http.Response {
-	c.t.Helper()
+// ask sends a request; the body of the answer has been read, and stands in its place.
+func (c *client) ask(method string, port int, path string, body any) (*http.Response, error) {
 	b, err := json.Marshal(body)
 	if err != nil {
-		c.t.Fatal(err)
+		return nil, err
 	}
 	req, err := http.NewRequestWithContext(c.t.Context(), method, fmt.Sprintf("http://%s:%d%s", c.host, port, path), bytes.NewReader(b))
 	if err != nil {
-		c.t.Fatal(err)
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-Auth-Token", c.token)
 	res, err := c.http.Do(req)
 	if err != nil {
-		c.t.Fatal(err)
+		return nil, err
 	}
 	defer res.Body.Close()
 	data, err := io.ReadAll(res.Body)
+	res.Body = io.NopCloser(bytes.NewReader(data))
+	return res, err
+}
+
+// do asks, and expects an answer.
+func (c *client) do(method string, port int, path string, body any) *http.Response {
+	c.t.Helper()
+	res, err := c.ask(method, port, path, body)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	res.Body = io.NopCloser(bytes.NewReader(data))
 	return res
 }
 

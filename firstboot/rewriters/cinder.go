@@ -21,6 +21,7 @@ func cinder() Rewriter {
 		Leaves: []Place{
 			{Where: "cinder.services, volumes, groups, consistencygroups, image_volume_cache_entries", Key: "cluster_name", Why: "set by cinder's option cluster, for several machines with one store"},
 			{Where: "cinder.volumes, snapshots", Key: "provider_id, provider_auth", Why: "how the store knows a volume; not the machine's"},
+			{Where: "cinder.volumes", Key: "service_uuid", Why: "the row of cinder.services, which stays"},
 			{Where: "target IQNs of volumes", Why: "named after the volume; two clones meet only if one looks for the other's portal"},
 			{Where: "/var/lib/cinder/cinder-volumes", Why: "a loop file without identity"},
 			{Where: "/etc/cinder/nfs_shares, /etc/fstab, /etc/exports", Why: "name other machines"},

@@ -26,11 +26,14 @@ func nova() Rewriter {
 		Owns: []Place{
 			{Where: "nova_api.cell_mappings", Key: "transport_url, database_connection", Why: "whole URLs, with passwords; templates stay"},
 			{Where: "nova_api.host_mappings, aggregate_hosts", Key: "host", Why: "nova's name of the machine"},
-			{Where: "nova.services, compute_nodes, instances, migrations, aggregate_hosts, instance_faults, instance_actions_events, task_log", Key: "host, node", Why: "nova's name of the machine"},
+			{Where: "nova.services, aggregate_hosts, instance_faults, instance_actions_events, task_log", Key: "host", Why: "nova's name of the machine"},
+			{Where: "nova.compute_nodes", Key: "host, hypervisor_hostname", Why: "nova's and libvirt's name of the machine"},
+			{Where: "nova.instances", Key: "host, node, launched_on", Why: "the machine that a VM is on"},
+			{Where: "nova.migrations", Key: "source_compute, source_node, dest_compute, dest_node, dest_host", Why: "machines that a VM was on"},
 			{Where: "nova.compute_nodes", Key: "host_ip", Why: "my_ip of the golden machine"},
 			{Where: "nova.block_device_mapping", Key: "connection_info", Why: "where an attached volume is found"},
 			{Where: "nova.console_auth_tokens", Why: "consoles of the golden machine: the rows go"},
-			{Where: "nova.virtual_interfaces, instance_info_caches", Key: "MAC", Why: "follow the ports that get another MAC; see neutron"},
+			{Where: "nova.virtual_interfaces, instance_info_caches", Key: "address, network_info", Why: "follow the ports that get another MAC; see neutron"},
 		},
 		Leaves: []Place{
 			{Where: "/var/lib/nova/compute_id", Why: "nova refuses to start without the id that its compute node has in the database"},
