@@ -12,7 +12,7 @@ type Keep struct {
 var Kept = []Keep{
 	{"var/lib/nova/compute_id", "nova-compute refuses to start without it, or with another one"},
 	{"etc/openvswitch/conf.db", "bridges and ports; firstboot changes it through its own tools"},
-	{"etc/openvswitch/system-id.conf", "a changed id takes an all-in-one OVN down; firstboot renews it where computes meet"},
+	{"etc/openvswitch/system-id.conf", "a changed id takes an all-in-one OVN down; firstboot renews it on a chassis of another machine's OVN"},
 	{"var/lib/openvswitch", "database of OVN"},
 	{"var/spool/cron/crontabs/keystone", "rotates fernet keys"},
 	{"var/spool/cron/keystone", "rotates fernet keys"},

@@ -51,9 +51,7 @@ func libvirt() Rewriter {
 					if key, _, ok := strings.Cut(line, "="); !ok || strings.TrimSpace(key) != "host_uuid" {
 						return line
 					}
-					b := s.SecretBytes("libvirt/host-uuid", 16)
-					b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80 // RFC 4122, 4.4
-					return `host_uuid = "` + uuid(b) + `"`
+					return `host_uuid = "` + randomUUID(s.SecretBytes("libvirt/host-uuid", 16)) + `"`
 				})
 				if err != nil {
 					return err
@@ -62,6 +60,12 @@ func libvirt() Rewriter {
 			return nil
 		},
 	}
+}
+
+// randomUUID marks 16 random bytes as a UUID of version 4 (RFC 4122, 4.4).
+func randomUUID(b []byte) string {
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return uuid(b)
 }
 
 func uuid(b []byte) string {

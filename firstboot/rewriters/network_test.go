@@ -197,6 +197,36 @@ func TestGoldenMACOfAnOVSInterfaceIsADanger(t *testing.T) {
 	}
 }
 
+// A chassis gets a name of its own where it meets others, in the database and in the file that it is written from at each start;
+// an all-in-one keeps the one that its own OVN knows.
+func TestChassisOfSomebodyElsesOVN(t *testing.T) {
+	const file = "/etc/openvswitch/system-id.conf"
+	plan := func(remote string, reboot bool) []plan.Change {
+		t.Helper()
+		to := direct
+		to.Peers = map[string]netip.Addr{"controller": netip.MustParseAddr("10.0.0.9")}
+		p, err := clone{from: golden, to: to, reboot: reboot, files: map[string]string{file: "golden-id\n"},
+			ovs: map[string]map[string]map[string]string{"Bridge": {}, "Interface": {},
+				"Open_vSwitch": {".": {"external_ids:system-id": "golden-id", "external_ids:ovn-remote": remote}}}}.plan(t)
+		check(t, err)
+		return p.Changes
+	}
+	for _, remote := range []string{"tcp:10.0.0.5:6642", "ssl:[2001:db8::5]:6642", "unix:/run/ovn/ovnsb_db.sock,tcp:10.0.0.5:6642", "tcp:controller:6642"} {
+		got := plan(remote, false)
+		if len(got) != 2 || got[0].Want.Text == "golden-id" || got[1].Where != file || strings.TrimSpace(got[1].Want.Text) != got[0].Want.Text {
+			t.Errorf("%s: %+v", remote, got)
+		}
+		if got := plan(remote, true); len(got) > 0 {
+			t.Errorf("%s: again on a reboot: %+v", remote, got)
+		}
+	}
+	for _, remote := range []string{"", "unix:/run/ovn/ovnsb_db.sock", "tcp:127.0.0.1:6642", "tcp:10.0.0.1:6642", "tcp:h:6642", "tcp:unknown:6642", "tcp:10.0.0.5"} {
+		if got := plan(remote, false); len(got) > 0 {
+			t.Errorf("%q: %+v", remote, got)
+		}
+	}
+}
+
 func TestSeveralNICsAreNoted(t *testing.T) {
 	from := identity.Identity{Hostname: "h", NICs: nics("ens192=01", "ens224=02")}
 	p, err := clone{from: from, to: identity.Identity{Hostname: "h", NICs: nics("ens10=0b", "ens3=0a")}}.plan(t)

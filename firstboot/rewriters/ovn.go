@@ -25,7 +25,6 @@ func ovn() Rewriter {
 			options("/etc/default/ovn-central", "OVN_CTL_OPTS"), options("/etc/default/ovn-host", "OVN_CTL_OPTS")},
 		Owns: []Place{{Where: "Open_vSwitch", Key: "external_ids: ovn-encap-ip, ovn-remote, hostname", Why: "the chassis as others see it"}},
 		Leaves: []Place{
-			{Where: "Open_vSwitch", Key: "external_ids:system-id", Why: "the chassis keeps its name, so its row in the southbound database gets the new tunnel address"},
 			{Where: "OVN_Northbound, OVN_Southbound", Key: "Connection.target", Why: "bake ptcp:6641 and ptcp:6642 without an address"},
 		},
 		Plan: planOVN,

@@ -5,20 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
+	"net/netip"
 	"slices"
+	"strings"
 
 	"goldsmith/firstboot/host"
 	"goldsmith/firstboot/plan"
 )
 
 // openVSwitch follows the MAC that a bridge was given in Open vSwitch's database: puppet writes the golden NIC's there as
-// well as into ifcfg-br-ex, and ifup never takes it out.
+// well as into ifcfg-br-ex, and ifup never takes it out. And it names the chassis where that meets others.
 func openVSwitch() Rewriter {
 	return Rewriter{
-		Name: "openvswitch", Short: "MACs of bridges in Open vSwitch's database", Phase: Local, Base: true,
-		Owns: []Place{{Where: "Bridge", Key: "other_config:hwaddr", Why: "MAC of the bridge that owns the NIC"}},
+		Name: "openvswitch", Short: "MACs of bridges in Open vSwitch's database, and the chassis' name", Phase: Local, Base: true,
+		Owns: []Place{
+			{Where: "Bridge", Key: "other_config:hwaddr", Why: "MAC of the bridge that owns the NIC"},
+			{Where: "Open_vSwitch, " + systemIDFile, Key: "external_ids:system-id", Why: "where ovn-remote is another machine: two chassis of one name push each other out of its database"},
+		},
 		Leaves: []Place{
-			{Where: "Open_vSwitch", Key: "external_ids:system-id", Why: "names the chassis in OVN's database, which was cloned with it: another name takes OVN down"},
+			{Where: "Open_vSwitch", Key: "external_ids:system-id", Why: "where OVN's databases are the machine's own: the chassis' row in them was cloned along, and another name takes OVN down"},
 			{Where: "Interface", Key: "mac_in_use, mac", Why: "the first is a report of the daemon; the second is refused when it is the golden NIC's"},
 			{Where: "Port", Key: "name", Why: "network scripts and netplan add a NIC to its bridge under the name that it has"},
 		},
@@ -49,7 +55,59 @@ func planOpenVSwitch(ctx context.Context, s *Scene) error {
 		s.Propose(plan.Change{Kind: plan.OVS, Where: "Bridge", Key: name + " " + place, Was: plan.Text(was), Want: plan.Text(want),
 			Why: "MAC of the golden NIC", Restart: s.by.Units})
 	}
-	return errors.Join(append(errs, s.ovsInterfaces(ctx))...)
+	return errors.Join(append(errs, s.chassis(ctx), s.ovsInterfaces(ctx))...)
+}
+
+// systemIDFile is what ovs-ctl writes into the database at each start.
+const systemIDFile = "/etc/openvswitch/system-id.conf"
+
+// chassis gives a chassis of somebody else's OVN a name of its own, before Open vSwitch starts and ovn-controller registers it.
+func (s *Scene) chassis(ctx context.Context) error {
+	const name = "openvswitch/system-id"
+	if !s.Rekeys(name) {
+		return nil
+	}
+	records, err := s.Host.OVS(ctx, "Open_vSwitch", "external_ids")
+	if err != nil && !errors.Is(err, host.ErrNoOVS) {
+		return err
+	}
+	for _, record := range slices.Sorted(maps.Keys(records)) {
+		ids := records[record]
+		const place = "external_ids:system-id"
+		was, ok := ids[place]
+		if !ok || !s.elsewhere(ids["external_ids:ovn-remote"]) {
+			continue
+		}
+		const why = "names the chassis in a database that others are in, too"
+		own := randomUUID(s.SecretBytes(name, 16))
+		s.Propose(plan.Change{Kind: plan.OVS, Where: "Open_vSwitch", Key: record + " " + place, Was: plan.Text(was), Want: plan.Text(own), Why: why, Restart: s.by.Units})
+		return s.eachLine(systemIDFile, why, func(line string) string {
+			if line == "" {
+				return line
+			}
+			return own
+		})
+	}
+	return nil
+}
+
+// elsewhere tells whether a list of OVSDB remotes (ssl:192.0.2.1:6642,unix:/run/ovn/ovnsb_db.sock) has another machine. A name
+// that no peer has is taken for this machine's, since changing too much takes a whole cloud down.
+func (s *Scene) elsewhere(remotes string) bool {
+	for r := range strings.SplitSeq(remotes, ",") {
+		kind, where, _ := strings.Cut(strings.TrimSpace(r), ":")
+		host, _, err := net.SplitHostPort(where)
+		if kind != "tcp" && kind != "ssl" || err != nil || s.here(host) {
+			continue
+		}
+		if a, err := netip.ParseAddr(host); err == nil && !a.IsLoopback() {
+			return true
+		}
+		if _, ok := s.To.Peers[host]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 // ovsInterfaces looks at what cannot be changed as an entry of a map.
