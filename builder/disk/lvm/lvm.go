@@ -7,16 +7,12 @@
 package lvm
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"strings"
-)
 
-// ErrNone says that there is no physical volume.
-var ErrNone = errors.New("no LVM physical volume")
+	"goldsmith/firstboot/pv"
+)
 
 // A Group is a volume group as one physical volume describes it.
 type Group struct {
@@ -43,117 +39,18 @@ type Segment struct {
 	Size   int64 // bytes
 }
 
-// What lies where (lvm2's lib/label/label.h, lib/format_text/layout.h); all little endian.
 const (
-	sector       = 512
-	labelSectors = 4 // the label is in one of the first four sectors
-	labelID      = "LABELONE"
-	labelType    = "LVM2 001"
-	mdaMagic     = " LVM2 x[5A%r0N*>"
-	mdaHeader    = 512
-	initialCRC   = 0xf597a6cf
-
-	maxText  = 16 << 20
+	sector   = 512
 	maxBytes = 1 << 60 // of any offset or size; beyond it arithmetic could wrap
 )
 
-// crc is CRC-32 with LVM's own start value and no final complement.
-func crc(b []byte) uint32 {
-	return ^crc32.Update(^uint32(initialCRC), crc32.IEEETable, b)
-}
-
-// Read reads the physical volume in r, which has size bytes.
+// Read reads the physical volume in r, which has size bytes. The error is pv.ErrNone where there is none.
 func Read(r io.ReaderAt, size int64) (*Group, error) {
-	id, areas, err := readLabel(r)
+	id, text, err := pv.Read(r)
 	if err != nil {
 		return nil, err
 	}
-	var errs []error
-	for _, a := range areas {
-		text, err := readArea(r, a)
-		if err == nil {
-			return readGroup(text, id, size)
-		}
-		errs = append(errs, err)
-	}
-	return nil, fmt.Errorf("cannot read LVM metadata: %w", errors.Join(append(errs, errors.New("no usable metadata area"))...))
-}
-
-// readLabel finds the label and returns the volume's UUID and its metadata areas.
-func readLabel(r io.ReaderAt) (string, []Segment, error) {
-	head := make([]byte, labelSectors*sector)
-	if _, err := r.ReadAt(head, 0); err != nil {
-		return "", nil, ErrNone
-	}
-	for i := range labelSectors {
-		l := head[i*sector : (i+1)*sector]
-		if string(l[:8]) != labelID || string(l[24:32]) != labelType {
-			continue
-		}
-		if binary.LittleEndian.Uint32(l[16:]) != crc(l[20:]) {
-			return "", nil, errors.New("cannot read LVM label: its checksum is wrong")
-		}
-		at := binary.LittleEndian.Uint32(l[20:])
-		if at < 32 || at > sector-40 {
-			return "", nil, fmt.Errorf("cannot read LVM label: it says that the header is at byte %d", at)
-		}
-		return readPV(l[at:])
-	}
-	return "", nil, ErrNone
-}
-
-// readPV reads the header: UUID, size of the device, data areas up to an empty one, metadata areas up to an empty one.
-func readPV(h []byte) (string, []Segment, error) {
-	id, rest := string(h[:32]), h[40:]
-	_, rest = locations(rest)
-	areas, _ := locations(rest)
-	for _, a := range areas {
-		if a.Offset < 0 || a.Offset > maxBytes || a.Size < mdaHeader || a.Size > maxBytes {
-			return "", nil, errors.New("cannot read LVM label: a metadata area is out of bounds")
-		}
-	}
-	return id, areas, nil
-}
-
-// locations reads pairs of offset and size up to a pair of zeros.
-func locations(b []byte) ([]Segment, []byte) {
-	var out []Segment
-	for ; len(b) >= 16; b = b[16:] {
-		s := Segment{int64(binary.LittleEndian.Uint64(b)), int64(binary.LittleEndian.Uint64(b[8:]))}
-		if s.Offset == 0 && s.Size == 0 {
-			return out, b[16:]
-		}
-		out = append(out, s)
-	}
-	return out, nil
-}
-
-// readArea returns the current text of a metadata area, which is a ring.
-func readArea(r io.ReaderAt, area Segment) ([]byte, error) {
-	h := make([]byte, mdaHeader)
-	if _, err := r.ReadAt(h, area.Offset); err != nil {
-		return nil, fmt.Errorf("metadata area at %d: %w", area.Offset, err)
-	}
-	if string(h[4:20]) != mdaMagic || binary.LittleEndian.Uint32(h) != crc(h[4:]) {
-		return nil, fmt.Errorf("metadata area at %d has no valid header", area.Offset)
-	}
-	at, size := int64(binary.LittleEndian.Uint64(h[40:])), int64(binary.LittleEndian.Uint64(h[48:]))
-	want, ring := binary.LittleEndian.Uint32(h[56:]), int64(binary.LittleEndian.Uint64(h[32:]))
-	if ring != area.Size || at < mdaHeader || at >= ring || size <= 0 || size > maxText || size > ring-mdaHeader {
-		return nil, fmt.Errorf("metadata area at %d is empty or out of bounds", area.Offset)
-	}
-	text := make([]byte, size)
-	first := min(size, ring-at)
-	if _, err := r.ReadAt(text[:first], area.Offset+at); err != nil {
-		return nil, fmt.Errorf("metadata at %d: %w", area.Offset+at, err)
-	}
-	if _, err := r.ReadAt(text[first:], area.Offset+mdaHeader); err != nil {
-		return nil, fmt.Errorf("metadata at %d: %w", area.Offset+mdaHeader, err)
-	}
-	if crc(text) != want {
-		return nil, fmt.Errorf("metadata at %d: the checksum is wrong", area.Offset+at)
-	}
-	return text, nil
+	return readGroup(text, id, size)
 }
 
 // readGroup makes a group of its text. Own is the UUID of the physical volume at hand, size its bytes.

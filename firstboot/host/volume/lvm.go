@@ -3,7 +3,6 @@ package volume
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"strings"
 
 	"goldsmith/firstboot/cut"
+	"goldsmith/firstboot/pv"
 )
 
 // steps lists what Grow does.
@@ -65,17 +65,13 @@ func groupAndVolume(mapped string) string {
 var errPV = errors.New("its logical volume is on no LVM disk that can be read")
 
 // pvSize reads from the metadata of a physical volume how many bytes its group takes it for. The label only says how many there
-// were when it was made (lvm2's lib/label/label.h, lib/format_text/layout.h).
+// were when it was made.
 func pvSize(r io.ReaderAt) (int64, error) {
-	id, area, err := pvLabel(r)
+	id, text, err := pv.Read(r)
 	if err != nil {
-		return 0, err
+		return 0, errors.Join(errPV, err)
 	}
-	text, err := pvText(r, area)
-	if err != nil {
-		return 0, err
-	}
-	_, own, _ := bytes.Cut(text, []byte(`id = "`+id+`"`))
+	_, own, _ := bytes.Cut(text, []byte(`id = "`+pv.Dashed(id)+`"`))
 	_, own, _ = bytes.Cut(own, []byte("dev_size = "))
 	digits := len(own) - len(bytes.TrimLeft(own, "0123456789"))
 	sectors, err := strconv.ParseInt(string(own[:digits]), 10, 50)
@@ -83,54 +79,4 @@ func pvSize(r io.ReaderAt) (int64, error) {
 		return 0, errPV
 	}
 	return 512 * sectors, nil
-}
-
-// pvLabel finds in one of the first sectors the volume's id, as texts write it, and where its first metadata area is.
-func pvLabel(r io.ReaderAt) (id string, area int64, err error) {
-	head := make([]byte, 4*512)
-	if _, err := r.ReadAt(head, 0); err != nil {
-		return "", 0, err
-	}
-	for ; len(head) > 0; head = head[512:] {
-		at := binary.LittleEndian.Uint32(head[20:])
-		if string(head[:8]) != "LABELONE" || string(head[24:32]) != "LVM2 001" || at > 512-40 {
-			continue
-		}
-		h := head[at:512]
-		id = string(h[:6])
-		for i := 6; i < 30; i += 4 {
-			id += "-" + string(h[i:i+4])
-		}
-		id += string(h[30:32])
-		areas := 0 // data areas end with a pair of zeros, then the metadata areas come
-		for h = h[40:]; len(h) >= 16; h = h[16:] {
-			offset := binary.LittleEndian.Uint64(h)
-			if areas == 1 && offset > 0 && offset < 1<<50 {
-				return id, int64(offset), nil
-			}
-			if offset == 0 {
-				areas++
-			}
-		}
-	}
-	return "", 0, errPV
-}
-
-// pvText reads the current text of a metadata area, which is a ring behind a header of one sector.
-func pvText(r io.ReaderAt, area int64) ([]byte, error) {
-	h := make([]byte, 512)
-	if _, err := r.ReadAt(h, area); err != nil {
-		return nil, err
-	}
-	ring, at, size := binary.LittleEndian.Uint64(h[32:]), binary.LittleEndian.Uint64(h[40:]), binary.LittleEndian.Uint64(h[48:])
-	if string(h[4:20]) != " LVM2 x[5A%r0N*>" || ring > 1<<50 || at < 512 || at >= ring || size > min(16<<20, ring-512) {
-		return nil, errPV
-	}
-	text := make([]byte, size)
-	first := min(size, ring-at)
-	if _, err := r.ReadAt(text[:first], area+int64(at)); err != nil {
-		return nil, err
-	}
-	_, err := r.ReadAt(text[first:], area+512)
-	return text, err
 }
