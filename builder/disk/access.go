@@ -118,6 +118,7 @@ func inUse(image string) error {
 
 // A daemon is a running qemu-storage-daemon.
 type daemon struct {
+	name string // the program
 	cmd  *exec.Cmd
 	said bytes.Buffer
 	done chan struct{} // closed when it has ended
@@ -244,8 +245,8 @@ func (a *access) start(nodes []map[string]any, export map[string]any) error {
 		args = append(args, "--blockdev", string(spec))
 	}
 	args[len(args)-2] = "--export"
-	d := &daemon{done: make(chan struct{})}
-	d.cmd = exec.Command("qemu-storage-daemon", args...)
+	d := &daemon{name: "qemu-storage-daemon", done: make(chan struct{})}
+	d.cmd = exec.Command(d.name, args...)
 	d.cmd.Stderr = &d.said
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{
 		Unshareflags: syscall.CLONE_NEWNS,
@@ -256,7 +257,7 @@ func (a *access) start(nodes []map[string]any, export map[string]any) error {
 		d.cmd.ExtraFiles = []*os.File{a.temp}
 	}
 	if err := d.start(); err != nil {
-		return toolFault("qemu-storage-daemon", "qemu-system-common qemu-utils", err)
+		return toolFault(d.name, "qemu-system-common qemu-utils", err)
 	}
 	a.daemon = d
 	return nil
@@ -322,7 +323,9 @@ func (d *daemon) refused(image string) error {
 	if said == "" {
 		said = fmt.Sprint(d.err)
 	}
-	_, said, _ = strings.Cut(said, "qemu-storage-daemon: ")
+	if _, after, ok := strings.Cut(said, d.name+": "); ok {
+		said = after
+	}
 	return report.Faultf(report.Usage, "cannot open image %s: %s", image, said)
 }
 
@@ -355,17 +358,22 @@ func (d *daemon) stop() error {
 	default:
 	}
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("cannot stop qemu-storage-daemon: %w", err)
+		return fmt.Errorf("cannot stop %s: %w", d.name, err)
 	}
+	return d.wait()
+}
+
+// wait waits until the daemon, which was told to end, has written everything back.
+func (d *daemon) wait() error {
 	select {
 	case <-d.done:
 	case <-time.After(daemonStop):
 		_ = d.cmd.Process.Kill() // it has not ended in two minutes, and is our own child
 		<-d.done
-		return fmt.Errorf("cannot write image back: qemu-storage-daemon did not end within %s", daemonStop)
+		return fmt.Errorf("cannot write image back: %s did not end within %s", d.name, daemonStop)
 	}
 	if d.err != nil {
-		return fmt.Errorf("cannot write image back: qemu-storage-daemon: %w: %s", d.err, strings.TrimSpace(d.said.String()))
+		return fmt.Errorf("cannot write image back: %s: %w: %s", d.name, d.err, strings.TrimSpace(d.said.String()))
 	}
 	return nil
 }

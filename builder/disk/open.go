@@ -40,6 +40,7 @@ type Image struct {
 	access  *access
 	mounted []*mounted // in the order of mounting
 	staged  *stage     // instead of mounts, where there can be none
+	guested *guest     // the same for file systems that debugfs does not know
 	space   *kernel.Space
 }
 
@@ -77,10 +78,13 @@ func Open(ctx context.Context, image string, o Options) (*Image, error) {
 
 // Caveat says that the image was opened in another way than by a mount, and why; "" if it was not.
 func (i *Image) Caveat() string {
-	if i.staged == nil {
-		return ""
+	switch {
+	case i.staged != nil:
+		return fmt.Sprintf("image %s is opened by %s: slower, and only its ext4 root", i.Path, i.Method)
+	case i.guested != nil:
+		return fmt.Sprintf("image %s is opened by %s: much slower", i.Path, i.Method)
 	}
-	return fmt.Sprintf("image %s is opened by %s: slower, and only its ext4 root", i.Path, i.Method)
+	return ""
 }
 
 // Close writes everything back, in order, and lets go. An error means that the image may not hold what was written.
@@ -93,6 +97,10 @@ func (i *Image) Close() error {
 		}
 		errs = append(errs, i.staged.close())
 		i.staged = nil
+	}
+	if i.guested != nil {
+		errs = append(errs, i.guested.close())
+		i.guested = nil
 	}
 	if i.space != nil {
 		errs = append(errs, i.space.Close())

@@ -35,7 +35,8 @@ type stage struct {
 
 // stageRoot finds the root among the file systems that debugfs can read, and copies it out.
 func (i *Image) stageRoot(ctx context.Context) error {
-	var others, found []string
+	var others []Volume
+	var found []string
 	for _, v := range i.Volumes {
 		if !i.candidate(v) {
 			continue
@@ -44,7 +45,7 @@ func (i *Image) stageRoot(ctx context.Context) error {
 			return err
 		}
 		if v.FS != fsExt4 && v.FS != "ext2" {
-			others = append(others, v.Name+" ("+v.FS+")")
+			others = append(others, v)
 			continue
 		}
 		s, err := i.stage(ctx, v)
@@ -60,7 +61,10 @@ func (i *Image) stageRoot(ctx context.Context) error {
 		}
 		i.staged = s
 	}
-	if i.staged == nil {
+	switch {
+	case i.staged == nil && len(others) > 0 && i.canGuest() == nil:
+		return i.guestRoot(ctx, others)
+	case i.staged == nil:
 		return i.cannotStage(others)
 	}
 	if err := i.staged.pull(ctx); err != nil {
@@ -72,9 +76,16 @@ func (i *Image) stageRoot(ctx context.Context) error {
 }
 
 // cannotStage names what was tried.
-func (i *Image) cannotStage(others []string) error {
+func (i *Image) cannotStage(others []Volume) error {
+	var names []string
+	for _, v := range others {
+		names = append(names, v.Name+" ("+v.FS+")")
+	}
 	f := report.Faultf(report.Usage, "cannot open image %s: this host cannot mount it (%w), and debugfs found no root on ext4; it has: %s",
-		i.Path, i.access.why, nonEmpty(strings.Join(others, ", "), "no other file system that is known"))
+		i.Path, i.access.why, nonEmpty(strings.Join(names, ", "), "no other file system that is known"))
+	if len(others) > 0 {
+		f = report.Faultf(report.Usage, "%w, for which libguestfs would serve: %w", f, i.canGuest())
+	}
 	if errors.Is(i.access.why, kernel.ErrNotRoot) {
 		return f.WithHint("sudo goldsmith ...")
 	}
