@@ -62,5 +62,6 @@ if [ -z "$mounted" ]; then
 	mount -t xfs "$device" "$mounted"
 	trap 'umount "$mounted"; rmdir "$mounted"' EXIT
 fi
-xfs_growfs -d "$mounted" >/dev/null
+# It says on standard error, too, that there was nothing to do.
+said=$(xfs_growfs -d "$mounted" 2>&1) || { echo "$said" >&2; exit 1; }
 exit $status
