@@ -67,10 +67,6 @@ func matrix(t *testing.T, f *rewritertest.Fixture, bin string) int {
 	}
 	first, points := l.road(t, nil, f.Scene.To[0])
 	second, _ := l.road(t, &f.Scene.To[0], f.Scene.To[1])
-	if f.Scene.Half != "" {
-		t.Logf("not cut towards one identity and then told another: %s", f.Scene.Half)
-		return first + second
-	}
 	return first + second + l.change(t, points)
 }
 

@@ -40,9 +40,6 @@ type Scene struct {
 	To     []identity.Identity `json:"to"`
 	// Residue names files in which the baked identity may stay, with the reason.
 	Residue map[string]string `json:"residue"`
-	// Half is the reason why a machine that was cut on its way to one identity and is then told another does not end as if
-	// it had never begun the first.
-	Half string `json:"half"`
 	// Cuts is how many points of each road are cut in make test, where every run is dear; make proof cuts at all of them.
 	Cuts int `json:"cuts"`
 }
