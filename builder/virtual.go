@@ -41,12 +41,13 @@ func (j *Job) virtualPhases() []Phase {
 		list = append(list, Phase{Name: "base", Short: "find the image to begin with, and verify it", Skip: isDone, Run: findBase})
 	} else {
 		list = append(list, j.treePhases()...)
+		list = append(list, Phase{Name: "files", Short: "write files, enable and disable the units that are there", Inputs: prepareInputs, Run: prepare})
 	}
 	list = append(list, Phase{Name: "machine", Short: "make the disks of the virtual machine", Disk: true, Inputs: machineInputs, Run: makeMachine})
 	if j.Recipe.Base.Image != "" {
 		list = append(list, j.archivesPhase()...)
 	}
-	if len(j.Recipe.Files) > 0 {
+	if j.Recipe.Base.Image != "" && len(j.Recipe.Files) > 0 {
 		list = append(list, Phase{Name: "files", Short: "write files", Disk: true, Inputs: func(j *Job) any { return j.Recipe.Files }, Run: uploadFiles})
 	}
 	for _, s := range j.Recipe.Steps {
@@ -56,6 +57,13 @@ func (j *Job) virtualPhases() []Phase {
 		list = append(list, Phase{Name: "services", Short: "enable, disable and mask units", Disk: true, Inputs: func(j *Job) any { return j.Recipe.Services }, Run: setServices})
 	}
 	return append(list, Phase{Name: "power-off", Short: "note the machine's links and power it off", Disk: true, Inputs: func(*Job) any { return nil }, Run: powerOff})
+}
+
+func prepareInputs(j *Job) any { return []any{j.Recipe.Files, j.Recipe.Services, install.Revision} }
+
+// prepare makes a tree of packages fit to be booted.
+func prepare(ctx context.Context, j *Job) error {
+	return install.Configuration{Recipe: j.Recipe, Spec: j.spec(), Identity: identity.Marker(), Log: j.log, Wait: j.wait}.Prepare(ctx)
 }
 
 // findBase finds the image: a golden one of this bench, one of the catalogue, a file.

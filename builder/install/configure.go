@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,7 +42,7 @@ func (c Configuration) Run(ctx context.Context) error {
 	if err := errors.Join(PutIdentity(root, c.Identity), PutFiles(root, c.Recipe.Files)); err != nil {
 		return err
 	}
-	if err := c.services(ctx); err != nil {
+	if err := c.services(ctx, func(string) bool { return true }); err != nil {
 		return err
 	}
 	if len(c.Recipe.Steps) == 0 {
@@ -49,17 +51,48 @@ func (c Configuration) Run(ctx context.Context) error {
 	return c.boot(ctx, root)
 }
 
+// Prepare writes the files, and does with the units that are there already what the recipe wants of them: a virtual machine
+// needs its network before any step can run in it. Units that come with a step are left for after the steps.
+func (c Configuration) Prepare(ctx context.Context) error {
+	root, err := tree.Open(c.Spec.Root)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := PutFiles(root, c.Recipe.Files); err != nil {
+		return err
+	}
+	return c.services(ctx, func(unit string) bool { return hasUnit(root, unit) })
+}
+
+// hasUnit looks where systemd looks for units (systemd.unit(5)); an instance is there where its template is.
+func hasUnit(root *tree.FS, unit string) bool {
+	names := []string{unit}
+	if name, rest, ok := strings.Cut(unit, "@"); ok {
+		names = append(names, name+"@"+path.Ext(rest))
+	}
+	for _, dir := range []string{"etc/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"} {
+		for _, n := range names {
+			if root.Exists(path.Join(dir, n)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // services enables, disables and masks units; systemctl works on links where no systemd runs.
-func (c Configuration) services(ctx context.Context) error {
+func (c Configuration) services(ctx context.Context, here func(unit string) bool) error {
 	s := c.Recipe.Services
 	for _, set := range []struct {
 		verb  string
 		units []string
 	}{{"enable", s.Enable}, {"disable", s.Disable}, {"mask", s.Mask}} {
-		if len(set.units) == 0 {
+		units := slices.DeleteFunc(slices.Clone(set.units), func(u string) bool { return !here(u) })
+		if len(units) == 0 {
 			continue
 		}
-		err := c.Spec.Run(ctx, machine.Command{Argv: append([]string{"systemctl", "--quiet", set.verb, "--"}, set.units...), Log: c.Log})
+		err := c.Spec.Run(ctx, machine.Command{Argv: append([]string{"systemctl", "--quiet", set.verb, "--"}, units...), Log: c.Log})
 		if err != nil {
 			return fmt.Errorf("cannot %s services: %w", set.verb, err)
 		}
