@@ -94,6 +94,32 @@ type bench struct {
 	home, recipe string
 }
 
+// TestVMBakeOfPackages begins with packages, not with an image: the machine's network comes up by the recipe's own file, before any
+// step could bring it. It bakes on the bench that has their layers.
+func TestVMBakeOfPackages(t *testing.T) {
+	home := os.Getenv("GOLDSMITH_HOME")
+	if home == "" {
+		home = builder.DefaultHome
+	}
+	b := bench{t: t, home: home, recipe: filepath.Join(t.TempDir(), "recipe.yaml")}
+	const text = `name: vm-test
+extends: debian-minimal
+vm: {memory: 1G}
+steps: [{name: tell, run: 'networkctl --no-pager status >/srv/network'}]
+`
+	if err := os.WriteFile(b.recipe, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(filepath.Join(home, "images", "vm-test")) })
+	m := b.bake()
+	if !m.Proof.Passed {
+		t.Errorf("proof: %+v", m.Proof)
+	}
+	if got, err := os.ReadFile(filepath.Join(home, "images", "vm-test", "root", "srv", "network")); err != nil || !strings.Contains(string(got), "routable") {
+		t.Errorf("the machine said %q, %v", got, err)
+	}
+}
+
 // newBench makes a home with a copy of the golden debian-minimal that was baked before.
 func newBench(t *testing.T) bench {
 	t.Helper()
