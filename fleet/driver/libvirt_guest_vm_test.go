@@ -34,12 +34,12 @@ func TestVMLibvirtKeepsTheContractWithASmallGuest(t *testing.T) {
 // image is uploaded into a storage pool, and what the machines say comes back out of it.
 func TestVMLibvirtOfAnotherHostKeepsTheContract(t *testing.T) {
 	im := guestImage(t)
+	bridge := hostBridge(t) // before libvirtd, which hears of later ones by udev only
 	libvirtd(t, im)
 	uri := sshHost(t)
 	pool := fmt.Sprint("goldsmith-test-", os.Getpid())
 	virsh(t, uri, "pool-create-as", pool, "dir", "--target", t.TempDir())
 	t.Cleanup(func() { exec.Command("virsh", "-q", "-c", "qemu:///system", "pool-destroy", pool).Run() })
-	bridge := hostBridge(t)
 	d := driver.Libvirt{}
 	place := drivertest.Place{
 		Driver: d,

@@ -108,25 +108,27 @@ func backed(path string) error {
 	return nil
 }
 
-// checkBridge looks for the bridge among the links that the other host's libvirtd knows, net_NAME_MAC.
+// checkBridge looks for the bridge among the links that the other host's libvirtd knows: by its driver for interfaces, which asks
+// the kernel, or by the one for devices (net_NAME_MAC), which hears of new ones from udev. Not every host has both.
 func (l libvirtd) checkBridge(ctx context.Context, bridge string) error {
-	out, err := l.virsh(ctx, "", "nodedev-list", "--cap", "net")
-	if err != nil {
-		return fmt.Errorf("cannot look for bridges at %s: %w", l, err)
-	}
-	want := "net_" + strings.Map(func(r rune) rune {
+	device := "net_" + strings.Map(func(r rune) rune {
 		if r == '-' || r == '.' || r == ':' {
 			return '_'
 		}
 		return r
 	}, bridge) + "_"
-	for line := range strings.Lines(out) {
-		if strings.HasPrefix(strings.TrimSpace(line), want) {
+	list, errIfaces := l.virsh(ctx, "", "iface-list", "--all")
+	devices, errDevices := l.virsh(ctx, "", "nodedev-list", "--cap", "net")
+	if errIfaces != nil && errDevices != nil {
+		return fmt.Errorf("cannot look for bridges at %s: %w", l, errors.Join(errIfaces, errDevices))
+	}
+	for line := range strings.Lines(list + "\n" + devices) {
+		if name, _, _ := strings.Cut(strings.TrimSpace(line), " "); name == bridge || strings.HasPrefix(name, device) {
 			return nil
 		}
 	}
 	return report.Faultf(report.Usage, "cannot find the bridge %s at %s", bridge, l).
-		WithHint("virsh --connect %s nodedev-list --cap net", l)
+		WithHint("virsh --connect %s iface-list --all", l)
 }
 
 // whole is the end of the name of the volume that says that an image has been uploaded to its last byte.
