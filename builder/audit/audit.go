@@ -92,7 +92,7 @@ func Tree(ctx context.Context, root *tree.FS, o Options) (*Result, error) {
 		return nil, report.Faultf(report.Usage, "cannot audit: the identity has no address, MAC, name or id to look for")
 	}
 	a := &auditor{Options: o, root: root, scan: newScanner(list), used: make([]bool, len(o.Accept))}
-	work := make(chan string)
+	work := make(chan string, 1024) // so that nobody waits for the walk, nor it for them
 	var group sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() {
@@ -207,14 +207,15 @@ func (a *auditor) add(hits []Hit, size int64) {
 
 // A worker searches one file at a time.
 type worker struct {
-	a    *auditor
-	buf  []byte
-	hits []Hit
-	cut  bool // a file had more than were kept
+	a        *auditor
+	buf      []byte
+	unpacker *unpacker
+	hits     []Hit
+	cut      bool // a file had more than were kept
 }
 
 func newWorker(a *auditor) *worker {
-	return &worker{a: a, buf: make([]byte, chunkSize+3*a.scan.reach)}
+	return &worker{a: a, buf: make([]byte, chunkSize+3*a.scan.reach), unpacker: newUnpacker()}
 }
 
 // text searches a short text that is no file's content.
@@ -279,7 +280,7 @@ func (w *worker) content(ctx context.Context, name string, f *os.File) (int64, e
 			return size, err
 		}
 	}
-	streams, closed, err := unpack(f)
+	streams, closed, err := w.unpacker.unpack(f)
 	if err != nil {
 		return size, err
 	}

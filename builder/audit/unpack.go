@@ -1,7 +1,7 @@
 package audit
 
 import (
-	"archive/zip"
+	"bufio"
 	"bytes"
 	"compress/bzip2"
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/klauspost/compress/gzip" // a third faster than the standard one, and man pages are most of what is packed
+	"github.com/klauspost/compress/zip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 	"github.com/therootcompany/xz" // bounds its memory and knows branch filters, which ulikunitz/xz does not
@@ -18,6 +19,41 @@ import (
 // maxDictionary bounds the memory that one packed file asks for, in bytes: what "xz -9" and "zstd -19" need.
 const maxDictionary = 64 << 20
 
+// An unpacker has what one packed file after the other needs: most are small, and buffers are what they cost.
+type unpacker struct {
+	packed *bufio.Reader
+	gzip   gzip.Reader
+	ahead  ahead
+}
+
+const packedBuffer = 64 << 10
+
+func newUnpacker() *unpacker {
+	return &unpacker{packed: bufio.NewReaderSize(nil, packedBuffer), ahead: ahead{buf: make([]byte, packedBuffer)}}
+}
+
+// An ahead reads ahead of small reads at rising places.
+type ahead struct {
+	from io.ReaderAt
+	buf  []byte
+	at   int64 // of buf in from
+	have int   // bytes in buf
+}
+
+// ReadAt implements io.ReaderAt.
+func (w *ahead) ReadAt(p []byte, at int64) (int, error) {
+	if len(p) >= len(w.buf) {
+		return w.from.ReadAt(p, at)
+	}
+	if at < w.at || at+int64(len(p)) > w.at+int64(w.have) {
+		n, err := w.from.ReadAt(w.buf, at)
+		if w.at, w.have = at, n; n < len(p) {
+			return copy(p, w.buf[:n]), err
+		}
+	}
+	return copy(p, w.buf[at-w.at:w.have]), nil
+}
+
 // A stream is one thing that a packed file unpacks to.
 type stream struct {
 	kind string // gzip, xz, ...; "zip NAME" for a member of an archive
@@ -25,8 +61,9 @@ type stream struct {
 }
 
 // unpack recognises a packed file by its first bytes, and returns what it unpacks to: one stream, or one for each member of an
-// archive. There is none where it is no packed file, and where it is one that is not looked into, which closed names.
-func unpack(f *os.File) (streams []stream, closed string, err error) {
+// archive. There is none where it is no packed file, and where it is one that is not looked into, which closed names. They are
+// read one after the other, before the next file is unpacked.
+func (u *unpacker) unpack(f *os.File) (streams []stream, closed string, err error) {
 	head := make([]byte, 6)
 	if n, _ := f.ReadAt(head, 0); n < 4 {
 		return nil, "", nil // shorter than any
@@ -42,7 +79,7 @@ func unpack(f *os.File) (streams []stream, closed string, err error) {
 		}
 	}
 	if bytes.HasPrefix(head, []byte("PK\x03\x04")) {
-		return members(f)
+		return u.members(f)
 	}
 	for _, p := range packers {
 		if !bytes.HasPrefix(head, []byte(p.magic)) {
@@ -51,7 +88,8 @@ func unpack(f *os.File) (streams []stream, closed string, err error) {
 		if p.open == nil {
 			return nil, p.kind, nil
 		}
-		r, err := p.open(io.NewSectionReader(f, start, 1<<62))
+		u.packed.Reset(io.NewSectionReader(f, start, 1<<62))
+		r, err := p.open(u)
 		switch {
 		case err != nil && p.weak:
 			return nil, "", nil // it only looks like one
@@ -68,19 +106,19 @@ func unpack(f *os.File) (streams []stream, closed string, err error) {
 var packers = []struct {
 	kind, magic string
 	weak        bool
-	open        func(io.Reader) (io.ReadCloser, error)
+	open        func(*unpacker) (io.ReadCloser, error)
 }{
-	{"gzip", "\x1f\x8b\x08", true, func(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) }},
-	{"bzip2", "BZh", true, func(r io.Reader) (io.ReadCloser, error) { return io.NopCloser(bzip2.NewReader(r)), nil }},
-	{"zstd", "\x28\xb5\x2f\xfd", false, func(r io.Reader) (io.ReadCloser, error) {
-		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDictionary), zstd.WithDecoderLowmem(true))
+	{"gzip", "\x1f\x8b\x08", true, func(u *unpacker) (io.ReadCloser, error) { return &u.gzip, u.gzip.Reset(u.packed) }},
+	{"bzip2", "BZh", true, func(u *unpacker) (io.ReadCloser, error) { return io.NopCloser(bzip2.NewReader(u.packed)), nil }},
+	{"zstd", "\x28\xb5\x2f\xfd", false, func(u *unpacker) (io.ReadCloser, error) {
+		z, err := zstd.NewReader(u.packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDictionary), zstd.WithDecoderLowmem(true))
 		if err != nil {
 			return nil, err
 		}
 		return z.IOReadCloser(), nil
 	}},
-	{"xz", "\xfd7zXZ\x00", false, func(r io.Reader) (io.ReadCloser, error) {
-		z, err := xz.NewReader(r, maxDictionary)
+	{"xz", "\xfd7zXZ\x00", false, func(u *unpacker) (io.ReadCloser, error) {
+		z, err := xz.NewReader(u.packed, maxDictionary)
 		return io.NopCloser(z), err
 	}},
 	{"lz4", "\x04\x22\x4d\x18", false, openLZ4},
@@ -88,15 +126,16 @@ var packers = []struct {
 	{"lzip", "LZIP", true, nil},
 }
 
-func openLZ4(r io.Reader) (io.ReadCloser, error) { return io.NopCloser(lz4.NewReader(r)), nil }
+func openLZ4(u *unpacker) (io.ReadCloser, error) { return io.NopCloser(lz4.NewReader(u.packed)), nil }
 
 // members opens a zip archive, such as a .jar. One without a readable directory is not looked into.
-func members(f *os.File) (streams []stream, closed string, err error) {
+func (u *unpacker) members(f *os.File) (streams []stream, closed string, err error) {
 	st, err := f.Stat()
 	if err != nil {
 		return nil, "", err
 	}
-	archive, err := zip.NewReader(f, st.Size())
+	u.ahead.from, u.ahead.have = f, 0
+	archive, err := zip.NewReader(&u.ahead, st.Size())
 	if err != nil {
 		return nil, "zip", nil
 	}
