@@ -3,6 +3,7 @@
 package fleet_test
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,10 +101,20 @@ func cloud(t *testing.T) driver.Image {
 func TestOpenStackClonesPassTheProof(t *testing.T) {
 	t.Parallel()
 	b := bench(t)
-	o := fleet.Order{Name: "cloud", Image: cloud(t), Count: 2, Driver: driver.Nspawn{}, Lab: lab("cloud")}
+	o := fleet.Order{Name: "cloud", Image: cloud(t), Count: 2, Driver: driver.Nspawn{}, Lab: lab("cloud"), Phone: true}
 	s := spawn(t, b, o)
 	if _, err := b.Wait(t.Context(), "cloud", 5*time.Minute, nil); err != nil {
 		t.Fatal(err)
+	}
+	for _, c := range s.Clones { // firstboot posts its report before it writes the file that Wait has read
+		var r report.Report
+		data, err := os.ReadFile(filepath.Join(c.Dir, "phoned.json"))
+		if err == nil {
+			err = json.Unmarshal(data, &r)
+		}
+		if err != nil || r.State != report.Ready || r.Identity.Hostname != c.Name {
+			t.Errorf("%s phoned %s as %s, %v", c.Name, r.State, r.Identity.Hostname, err)
+		}
 	}
 	p, err := b.Verify(t.Context(), "cloud", 5*time.Minute, func(what string) { t.Log(what) })
 	if err != nil {

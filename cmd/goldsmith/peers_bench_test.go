@@ -338,6 +338,9 @@ func factor(d, ours time.Duration) string {
 	if d == ours {
 		return "1"
 	}
+	if f := d.Seconds() / ours.Seconds(); f >= 10 {
+		return fmt.Sprintf("%.0f", f)
+	}
 	return fmt.Sprintf("%.2g", d.Seconds()/ours.Seconds())
 }
 
