@@ -95,29 +95,64 @@ type bench struct {
 }
 
 // TestVMBakeOfPackages begins with packages, not with an image: the machine's network comes up by the recipe's own file, before any
-// step could bring it. It bakes on the bench that has their layers.
+// step could bring it.
 func TestVMBakeOfPackages(t *testing.T) {
+	b := packagesBench(t, `
+steps: [{name: tell, run: 'networkctl --no-pager status | grep -o routable >/srv/network'}]
+`)
+	m := b.bake()
+	if !m.Proof.Passed {
+		t.Errorf("proof: %+v", m.Proof)
+	}
+	if got, err := os.ReadFile(filepath.Join(b.home, "images", "vm-test", "root", "srv", "network")); err != nil || !strings.Contains(string(got), "routable") {
+		t.Errorf("the machine said %q, %v", got, err)
+	}
+}
+
+// TestVMRunsWhatHostsMayLack runs tests of what the steps leave in a machine in one that has a device mapper and every module of
+// Debian's kernel: volumes of datastores, and rules that keep guests off the storage, also those of a named bridge.
+func TestVMRunsWhatHostsMayLack(t *testing.T) {
+	b := packagesBench(t, `
+packages: [lvm2, xfsprogs, nftables, iptables, ebtables]
+steps:
+- name: tests
+  upload: [{source: install.test, path: /srv/install.test, mode: "0755"}]
+  run: |
+    modprobe -a dm-mod loop xfs bridge br_netfilter veth
+    modprobe nft_meta_bridge || true # some kernels have it inside
+    cd /srv && TMPDIR=/srv ./install.test -test.v -test.run 'VMVolumeOfRealDisks|LockdownHolds'
+    rm /srv/install.test
+`)
+	cmd := exec.Command("go", "test", "-c", "-tags", "vm integration", "-o", filepath.Join(filepath.Dir(b.recipe), "install.test"), "goldsmith/builder/install")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	b.bake()
+	log, err := os.ReadFile(filepath.Join(b.home, "logs", "vm-test", "step-tests.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []string{"TestVMVolumeOfRealDisks", "TestLockdownHoldsInNamespaces", "TestLockdownHoldsInNamespaces/nft", "TestLockdownHoldsInNamespaces/iptables"} {
+		if !strings.Contains(string(log), "--- PASS: "+test+" ") {
+			t.Errorf("%s did not pass:\n%s", test, log)
+		}
+	}
+}
+
+// packagesBench is the bench that has the layers of debian-minimal, with a recipe upon that.
+func packagesBench(t *testing.T, text string) bench {
+	t.Helper()
 	home := os.Getenv("GOLDSMITH_HOME")
 	if home == "" {
 		home = builder.DefaultHome
 	}
 	b := bench{t: t, home: home, recipe: filepath.Join(t.TempDir(), "recipe.yaml")}
-	const text = `name: vm-test
-extends: debian-minimal
-vm: {memory: 1G}
-steps: [{name: tell, run: 'networkctl --no-pager status | grep -o routable >/srv/network'}]
-`
-	if err := os.WriteFile(b.recipe, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(b.recipe, []byte("name: vm-test\nextends: debian-minimal\nvm: {memory: 1G}"+text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(filepath.Join(home, "images", "vm-test")) })
-	m := b.bake()
-	if !m.Proof.Passed {
-		t.Errorf("proof: %+v", m.Proof)
-	}
-	if got, err := os.ReadFile(filepath.Join(home, "images", "vm-test", "root", "srv", "network")); err != nil || !strings.Contains(string(got), "routable") {
-		t.Errorf("the machine said %q, %v", got, err)
-	}
+	return b
 }
 
 // newBench makes a home with a copy of the golden debian-minimal that was baked before.
