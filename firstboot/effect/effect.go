@@ -60,7 +60,7 @@ func family(c plan.Change) (string, func(context.Context, *host.Host, *journal.J
 	case plan.DBHost:
 		return "dbhost " + c.Key, writeDBHost, nil
 	case plan.OVS:
-		return "ovsdb", writeOVS, nil
+		return ovsBatch, writeOVS, nil
 	case plan.Hostname:
 		return "hostname", writeHostname, nil
 	case plan.Size:

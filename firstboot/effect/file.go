@@ -63,13 +63,17 @@ func store(h *host.Host, j *journal.Journal, name string, data []byte, meta host
 	return j.Done(batch)
 }
 
-// Redo repairs the in-place writes that a cut may have torn, and removes the temporary files that it may have left: what is
-// planned now may have no use for their names. It runs before anything is planned.
+// Redo repairs the in-place writes that a cut may have torn, takes out of Open vSwitch's log what a transaction before the cut has
+// left in it, and removes the temporary files that the cut may have left: what is planned now may have no use for their names. It
+// runs before anything is planned.
 func Redo(ctx context.Context, h *host.Host, j *journal.Journal) error {
 	var errs []error
 	for _, batch := range j.Begun() {
-		if batch == sizeBatch {
+		switch batch {
+		case sizeBatch:
 			redoSize(ctx, h)
+		case ovsBatch:
+			errs = append(errs, redoOVS(ctx, h))
 		}
 		if kind, name, _ := strings.Cut(batch, " "); kind == "file" || kind == "settings" {
 			errs = append(errs, h.RemoveTemporary(name))

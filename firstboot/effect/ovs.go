@@ -2,6 +2,7 @@ package effect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -38,6 +39,21 @@ func writeOVS(ctx context.Context, h *host.Host, _ *journal.Journal, changes []p
 	if err != nil {
 		return err
 	}
+	return h.CompactOVS(ctx, t)
+}
+
+const ovsBatch = "ovsdb"
+
+// redoOVS compacts the database, where it still is: the transaction may have been made, and the cut have come then.
+func redoOVS(ctx context.Context, h *host.Host) error {
+	t, err := h.OVSDB(ctx)
+	if errors.Is(err, host.ErrNoOVS) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer t.Close()
 	return h.CompactOVS(ctx, t)
 }
 

@@ -3,6 +3,7 @@
 package killmatrix
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -71,7 +72,9 @@ func ovsContent(t *testing.T, file string) string {
 	if err != nil {
 		t.Fatalf("cannot read %s: %v\n%s", file, err, out)
 	}
-	return string(out)
+	log, err := os.ReadFile(file)
+	check(t, err)
+	return fmt.Sprintf("%s\n%d transactions in the log", out, bytes.Count(log, []byte("OVSDB JSON ")))
 }
 
 func (l *lab) dump(t *testing.T, q string) string {
