@@ -286,17 +286,21 @@ func (w *worker) content(ctx context.Context, name string, f *os.File) (int64, e
 	}
 	w.a.closed(closed)
 	left := int64(maxUnpacked)
+	var broken error // the first; other members of an archive are searched all the same
 	for _, s := range streams {
 		n, err := w.stream(ctx, name, s, left)
 		size += n
-		if left -= n; err != nil {
-			return size, fmt.Errorf("cannot unpack: %w", err)
-		}
-		if left == 0 {
+		left -= n
+		switch {
+		case ctx.Err() != nil:
+			return size, err
+		case err != nil && broken == nil:
+			broken = fmt.Errorf("cannot unpack %s: %w", s.kind, err)
+		case left == 0:
 			return size, fmt.Errorf("it unpacks to more than %d bytes", maxUnpacked)
 		}
 	}
-	return size, nil
+	return size, broken
 }
 
 // stream searches what a packed file unpacks to, up to limit bytes.

@@ -255,6 +255,21 @@ func archived(t *testing.T, files map[string]string) []byte {
 	return b.Bytes()
 }
 
+// spoiled is an archive whose first member does not unpack to what its checksum says.
+func spoiled(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for _, m := range [][2]string{{"a", "nothing"}, {"b", "golden"}} {
+		f, err := w.CreateHeader(&zip.FileHeader{Name: m[0], Method: zip.Store})
+		check(t, err)
+		_, err = io.WriteString(f, m[1])
+		check(t, err)
+	}
+	check(t, w.Close())
+	return bytes.Replace(b.Bytes(), []byte("nothing"), []byte("another"), 1)
+}
+
 func TestTree(t *testing.T) {
 	z, err := zstd.NewWriter(nil)
 	if err != nil {
@@ -274,6 +289,7 @@ func TestTree(t *testing.T) {
 		"var/log/old.lz4":     lz4ed(t, "10.0.0.1"),
 		"boot/initrd.lz4":     lz4ed(t, "x 10.0.0.1", lz4.LegacyOption(true)),
 		"srv/app.jar":         archived(t, map[string]string{"META-INF/x": "nothing", "conf/app.xml": "<golden/>"}),
+		"srv/bad.zip":         spoiled(t),
 		"srv/cut.zip":         archived(t, map[string]string{"a": "nothing"})[:30],
 		"srv/notes.lz":        []byte("LZIP\x01\x0c"),
 		"var/lib/mysql/t.ibd": []byte("\x00\x00page\x00golden\x00"),
@@ -305,6 +321,7 @@ func TestTree(t *testing.T) {
 		{"/etc/hosts", 29, 2, "name", "golden", "plain", "hosts"},
 		{"/link", -1, 0, "name", "golden", "link, plain", ""},
 		{"/srv/app.jar", 1, 0, "name", "golden", "zip conf/app.xml, plain", ""},
+		{"/srv/bad.zip", 0, 0, "name", "golden", "zip b, plain", ""},
 		{"/var/big", 3 * chunkSize, 3*chunkSize + 1, "name", "golden", "plain", ""},
 		{"/var/lib/mysql/t.ibd", 7, 0, "name", "golden", "plain", ""},
 		{"/var/log/old.gz", 3, 0, "address", "10.0.0.1", "gzip, plain", ""},
@@ -320,10 +337,11 @@ func TestTree(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{"lzip": 1, "zip": 1}, got.Closed); diff != "" {
 		t.Errorf("not looked into (-want +got):\n%s", diff)
 	}
-	if got.Files != 16 || len(got.Unread) != 2 || !strings.Contains(got.Unread[0], "broken.ko.xz") || !strings.Contains(got.Unread[1], "broken.gz") {
+	if got.Files != 17 || len(got.Unread) != 3 || !strings.Contains(got.Unread[0], "broken.ko.xz") || !strings.Contains(got.Unread[1], "bad.zip: cannot unpack zip a") ||
+		!strings.Contains(got.Unread[2], "broken.gz") {
 		t.Errorf("%d files, unread %v", got.Files, got.Unread)
 	}
-	if n := len(got.Unowned()); n != 12 {
+	if n := len(got.Unowned()); n != 13 {
 		t.Errorf("%d unowned", n)
 	}
 }

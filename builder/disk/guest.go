@@ -18,7 +18,7 @@ import (
 )
 
 // A guest is a root file system that libguestfs mounts in a virtual machine of its own and shows through FUSE: the way for
-// xfs and btrfs on hosts that cannot mount, where its tool guestmount is. It takes a minute or two without KVM.
+// xfs and btrfs on hosts that cannot mount, where its tool guestmount is. It takes half a minute to two without KVM.
 type guest struct {
 	daemon *daemon
 	end    *os.File // when this closes, also because we die, the files are unmounted and guestmount ends
@@ -88,6 +88,7 @@ func (i *Image) guestRoot(ctx context.Context, list []Volume) error {
 		i.guested, i.Root = g, v.Name
 		below := i.guestBelow(option)
 		if len(below) > 1 {
+			i.guested = nil
 			if err := g.close(); err != nil {
 				return fail(err)
 			}
