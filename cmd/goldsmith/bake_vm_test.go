@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"goldsmith/builder"
+	"goldsmith/builder/archivetest"
 	"goldsmith/firstboot/report"
 )
 
@@ -136,6 +138,37 @@ steps:
 	for _, test := range []string{"TestVMVolumeOfRealDisks", "TestLockdownHoldsInNamespaces", "TestLockdownHoldsInNamespaces/nft", "TestLockdownHoldsInNamespaces/iptables"} {
 		if !strings.Contains(string(log), "--- PASS: "+test+" ") {
 			t.Errorf("%s did not pass:\n%s", test, log)
+		}
+	}
+}
+
+// TestVMOpenNebulaStep bakes an all-in-one of stand-in packages in a virtual machine, where the step works on a copy of the machine's
+// files and brings back what it changed.
+func TestVMOpenNebulaStep(t *testing.T) {
+	a := archivetest.New(t)
+	a.Add(standIns(t)...)
+	a.Publish()
+	b := packagesBench(t, fmt.Sprintf(strings.Replace(allInOne, "disk: {size: 4G}\n", "", 1), "copy:"+a.Dir))
+	key, err := os.ReadFile(a.Keyring)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(filepath.Dir(b.recipe), "own.asc"), key, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := b.bake()
+	if !m.Proof.Passed {
+		t.Errorf("proof: %+v", m.Proof)
+	}
+	root := filepath.Join(b.home, "images", "vm-test", "root")
+	conf, err := os.ReadFile(filepath.Join(root, "etc/one/oned.conf"))
+	if err != nil || !strings.Contains(string(conf), "-l deploy=deploy.vitastor,save=save.vitastor") {
+		t.Errorf("oned.conf is not the plugin's: %v", err)
+	}
+	out, err := exec.Command("sqlite3", "-readonly", filepath.Join(root, "var/lib/one/one.db"), ".dump").CombinedOutput()
+	for _, want := range []string{"<NAME>goldsmith-marker</NAME>", "IMAGE_PREFIX", "<NAME>lan</NAME>"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the database lacks %s: %v\n%s", want, err, out)
 		}
 	}
 }
