@@ -83,6 +83,9 @@ sed -i -e "s|^ALLOWED_HOSTS = .*|ALLOWED_HOSTS = ['cloud0.lab.example', '$addres
 	-e 's|^OPENSTACK_KEYSTONE_URL = .*|OPENSTACK_KEYSTONE_URL = "http://%s:5000/v3" % OPENSTACK_HOST|' /etc/openstack-dashboard/local_settings.py
 grep -q "$address" /etc/openstack-dashboard/local_settings.py
 grep -q '^OPENSTACK_KEYSTONE_URL.*5000' /etc/openstack-dashboard/local_settings.py # the package's own way to keystone leads nowhere
+# With the package's threads keystone hangs now and then at its first requests: eventlet's locks do not bear them.
+sed -i 's/^threads = .*/threads = 1/' /etc/keystone/keystone-uwsgi.ini
+grep -q '^threads = 1$' /etc/keystone/keystone-uwsgi.ini
 # In a process of its own and its main interpreter, as mod_wsgi wants it for libraries written in C.
 sed -i 's|^ *WSGIDaemonProcess horizon .*|&\n    WSGIProcessGroup horizon\n    WSGIApplicationGroup %{GLOBAL}|' /etc/apache2/sites-available/openstack-dashboard.conf
 grep -q GLOBAL /etc/apache2/sites-available/openstack-dashboard.conf
