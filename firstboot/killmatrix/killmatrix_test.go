@@ -119,7 +119,7 @@ func (l *lab) road(t *testing.T, from *identity.Identity, to identity.Identity) 
 	os.Remove(passed)
 	owed := l.owed(t, to)
 	l.run(t, to, 0, "GOLDSMITH_CUTS="+passed)
-	want := l.snapshot(t)
+	want := l.whole(t)
 	data, err := os.ReadFile(passed)
 	check(t, err)
 	names := strings.Split(strings.TrimSpace(string(data)), "\n")
@@ -139,7 +139,7 @@ func (l *lab) change(t *testing.T, points int) int {
 	l.fresh(t, nil)
 	l.reboot(t)
 	l.run(t, l.f.Scene.To[1], 0)
-	want := l.snapshot(t)
+	want := l.whole(t)
 	for _, n := range l.chosen(points) {
 		l.fresh(t, nil)
 		l.cut(t, l.f.Scene.To[0], n)
@@ -275,7 +275,7 @@ func (l *lab) try(t *testing.T, to identity.Identity, n int) bool {
 // same compares machine, plan and ledger with the uninterrupted run.
 func (l *lab) same(t *testing.T, what string, want map[string]string, owed []string) {
 	t.Helper()
-	if d := cmp.Diff(want, l.snapshot(t)); d != "" {
+	if d := cmp.Diff(want, l.whole(t)); d != "" {
 		t.Fatalf("%s: not as uninterrupted (-want +got): %s", what, d)
 	}
 	var to identity.Identity

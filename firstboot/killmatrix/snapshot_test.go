@@ -72,9 +72,18 @@ func ovsContent(t *testing.T, file string) string {
 	if err != nil {
 		t.Fatalf("cannot read %s: %v\n%s", file, err, out)
 	}
-	log, err := os.ReadFile(file)
-	check(t, err)
-	return fmt.Sprintf("%s\n%d transactions in the log", out, bytes.Count(log, []byte("OVSDB JSON ")))
+	return string(out)
+}
+
+// whole is a snapshot with the history that Open vSwitch's log keeps.
+func (l *lab) whole(t *testing.T) map[string]string {
+	t.Helper()
+	out := l.snapshot(t)
+	log, err := os.ReadFile(filepath.Join(l.root(), "etc/openvswitch/conf.db"))
+	if err == nil {
+		out["transactions in Open vSwitch's log"] = fmt.Sprint(bytes.Count(log, []byte("OVSDB JSON ")))
+	}
+	return out
 }
 
 func (l *lab) dump(t *testing.T, q string) string {

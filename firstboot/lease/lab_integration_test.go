@@ -5,6 +5,7 @@ package lease
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"runtime"
@@ -273,8 +274,9 @@ func TestProbeHearsOurMAC(t *testing.T) {
 		defer close(ended)
 		in(t, twin, func() {
 			v.give("host0", "10.0.0.9/24", 3600)
-			for talk.Err() == nil { // ARP for somebody who is not there
-				if c, err := net.Dial("udp", "10.0.0.200:9"); err == nil {
+			// ARP for who is not there, somebody else each time: for one and the same the kernel asks once in a second.
+			for n := 0; talk.Err() == nil; n++ {
+				if c, err := net.Dial("udp", fmt.Sprintf("10.0.0.%d:9", 100+n%100)); err == nil {
 					c.Write([]byte("x"))
 					c.Close()
 				}
