@@ -290,25 +290,35 @@ func (a *access) await(ctx context.Context, point string, before uint64, writabl
 	if writable {
 		mode = os.O_RDWR
 	}
-	deadline := time.NewTimer(daemonStart)
+	return a.daemon.await(ctx, point, daemonStart, func() (bool, error) {
+		var st unix.Stat_t
+		if err := unix.Stat(name, &st); err != nil || st.Dev == before {
+			return false, nil
+		}
+		f, err := os.OpenFile(name, mode, 0)
+		if err != nil {
+			return false, fmt.Errorf("cannot open image %s through FUSE: %w", point, err)
+		}
+		a.file, a.size = f, st.Size
+		return true, nil
+	})
+}
+
+// await waits until what the daemon shows of an image is ready.
+func (d *daemon) await(ctx context.Context, image string, limit time.Duration, ready func() (bool, error)) error {
+	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	for {
-		var st unix.Stat_t
-		if err := unix.Stat(name, &st); err == nil && st.Dev != before {
-			f, err := os.OpenFile(name, mode, 0)
-			if err != nil {
-				return fmt.Errorf("cannot open image %s through FUSE: %w", point, err)
-			}
-			a.file, a.size = f, st.Size
-			return nil
+		if ok, err := ready(); ok || err != nil {
+			return err
 		}
 		select {
-		case <-a.daemon.done:
-			return a.daemon.refused(point)
+		case <-d.done:
+			return d.refused(image)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-deadline.C:
-			return fmt.Errorf("cannot open image %s: qemu-storage-daemon is not ready after %s", point, daemonStart)
+			return fmt.Errorf("cannot open image %s: %s is not ready after %s", image, d.name, limit)
 		case <-time.After(time.Millisecond):
 		}
 	}

@@ -42,7 +42,7 @@ func TestVMEditsWhatMkosiMade(t *testing.T) {
 	dir := scratch(t)
 	image := filepath.Join(dir, "debian.raw")
 	// Its workspace commands want a service manager, apart from these.
-	cmd := exec.Command("mkosi", "--distribution=debian", "--release=bookworm", "--mirror=http://deb.debian.org/debian", "--format=gpt_ext4", "--output="+image,
+	cmd := exec.Command("mkosi", "--distribution=debian", "--release=bookworm", "--format=gpt_ext4", "--output="+image,
 		"--bootable=no", "--with-docs", "--nspawn-keep-unit", "--root-size=1500M", "build")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {

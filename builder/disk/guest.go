@@ -86,7 +86,7 @@ func (i *Image) guestRoot(ctx context.Context, list []Volume) error {
 			continue
 		}
 		i.guested, i.Root = g, v.Name
-		below := i.guestBelow(option)
+		below := i.guestBelow(v, option)
 		if len(below) > 1 {
 			i.guested = nil
 			if err := g.close(); err != nil {
@@ -103,8 +103,7 @@ func (i *Image) guestRoot(ctx context.Context, list []Volume) error {
 }
 
 // guestBelow lists the root and what its fstab puts below it, as far as it is in this image.
-func (i *Image) guestBelow(option string) []guestMount {
-	root, _ := i.named(i.Root)
+func (i *Image) guestBelow(root Volume, option string) []guestMount {
 	list := []guestMount{{guestDevice(root), "/", option}}
 	text, err := i.guested.tree.ReadFile("etc/fstab")
 	if err != nil {
@@ -121,16 +120,6 @@ func (i *Image) guestBelow(option string) []guestMount {
 		}
 	}
 	return list
-}
-
-// named finds a volume by its name.
-func (i *Image) named(name string) (Volume, bool) {
-	for _, v := range i.Volumes {
-		if v.Name == name {
-			return v, true
-		}
-	}
-	return Volume{}, false
 }
 
 // guestDevice is what libguestfs calls a volume of its only disk.
@@ -180,7 +169,11 @@ func (i *Image) guest(ctx context.Context, list []guestMount) (*guest, error) {
 		g.daemon = nil
 		return nil, errors.Join(toolFault("guestmount", "guestmount", err), g.close())
 	}
-	if err := g.await(ctx, point, i.Path); err != nil {
+	err = g.daemon.await(ctx, i.Path, guestStart, func() (bool, error) {
+		var st, parent unix.Stat_t // a mount is on another device than its parent
+		return unix.Stat(point, &st) == nil && unix.Stat(dir, &parent) == nil && st.Dev != parent.Dev, nil
+	})
+	if err != nil {
 		_ = g.daemon.cmd.Process.Kill() // nothing was written yet, and it may hang
 		return nil, errors.Join(err, g.close())
 	}
@@ -208,27 +201,6 @@ func (g *guest) prepareEnd(point string) error {
 	}
 	g.end = w
 	return nil
-}
-
-// await waits for the mount, which is when the folder is on another device than its parent.
-func (g *guest) await(ctx context.Context, point, image string) error {
-	deadline := time.NewTimer(guestStart)
-	defer deadline.Stop()
-	for {
-		var st, parent unix.Stat_t
-		if unix.Stat(point, &st) == nil && unix.Stat(g.dir, &parent) == nil && st.Dev != parent.Dev {
-			return nil
-		}
-		select {
-		case <-g.daemon.done:
-			return g.daemon.refused(image)
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-deadline.C:
-			return fmt.Errorf("guestmount is not ready after %s", guestStart)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }
 
 // close unmounts, waits until everything is in the image, and lets go.
